@@ -1,0 +1,15 @@
+export { CANONICAL_BASE, codeSystem, identifierSystem, MAPPING_VERSION, structureDefinition } from './canonical.ts';
+export type { IdSpace, NhsNumber, OdsCode, Ubrn } from './ids.ts';
+export {
+  hasValidCheckDigit,
+  ID_NAMESPACE,
+  idSpace,
+  logicalId,
+  parseNhsNumber,
+  parseOdsCode,
+  parseUbrn,
+  SYSTEM,
+  uuidV5,
+} from './ids.ts';
+export type { MappingIssue, MappingIssueCode } from './issues.ts';
+export type * from './model.ts';
