@@ -1,0 +1,34 @@
+import type { Ubrn } from '../../mappings/index.ts';
+import type { Code } from './codes.ts';
+import type { UserSession } from './ers.ts';
+
+/** How an operation that the facade asked of the engine ended. */
+export type EngineAnswer<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly code: Code; readonly retryAfterMs?: number; readonly ersCode?: string };
+
+/** What the facade may ask of the active engine; wired by main. */
+export interface Engine {
+  /** Lands a referral by UBRN, whether or not it is on a list (`$ers-fetch`). */
+  fetch(ubrn: Ubrn): Promise<EngineAnswer<{ serviceRequestId: string }>>;
+  /** Reads the referral from e-RS now and lands it (`$ers-refresh`, and before a claim is answered: T-11). */
+  refresh(serviceRequestId: string): Promise<EngineAnswer<{ changed: boolean }>>;
+  /** Sends the Task's queued or waiting decision with this session (4.7); resolves when its fate is on the Task. */
+  send(taskId: string, session: UserSession): Promise<EngineAnswer<void>>;
+  /** A Task changed: look soon. A hint; losing it costs seconds. */
+  wake(taskId?: string): void;
+  readiness(): Readiness;
+}
+
+/** What `/health/ready` shows: counts and codes, no patient data. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly rooms: Readonly<Record<string, 'ok' | 'starting' | 'degraded' | 'stopped'>>;
+  readonly firstLoad?: { readonly done: number; readonly left: number; readonly estimatedEnd?: string };
+  readonly services: readonly {
+    readonly service: string;
+    readonly lastPolledAt?: string;
+    readonly listed: number;
+    readonly nextPollAt?: string;
+  }[];
+}

@@ -1,0 +1,47 @@
+export type {
+  Availability,
+  BookableType,
+  DecisionCode,
+  DecisionOperation,
+  IdSpace,
+  NhsNumber,
+  OdsCode,
+  Ubrn,
+  WorklistName,
+} from '../../mappings/index.ts';
+export {
+  codeSystem,
+  ID_NAMESPACE,
+  identifierSystem,
+  idSpace,
+  logicalId,
+  parseUbrn,
+  SYSTEM,
+  structureDefinition,
+  uuidV5,
+} from '../../mappings/index.ts';
+export type { Alert, Alerts } from './alerts.ts';
+export { alertBoard } from './alerts.ts';
+export { backoffMs } from './backoff.ts';
+export type { Clock } from './clock.ts';
+export { systemClock } from './clock.ts';
+export type { Actor, AlertCode, Code, CodeEntry, DecisionIssueCode, ErsFateCode, FacadeCode } from './codes.ts';
+export { CODES } from './codes.ts';
+export type { Engine, EngineAnswer, Readiness } from './engine.ts';
+export type {
+  Budget,
+  ErsClient,
+  ErsContext,
+  ErsFile,
+  ErsReferral,
+  PollGrant,
+  RequestPriority,
+  UserSession,
+} from './ers.ts';
+export type { ErsRefusal, Fate } from './fate.ts';
+export type { Log, LogFields } from './log.ts';
+export { describeError } from './log.ts';
+export type * from './records.ts';
+export type { SiteService } from './site.ts';
+export type * from './store.ts';
+export { Turns } from './turns.ts';

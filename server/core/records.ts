@@ -1,0 +1,123 @@
+import type { Task } from '@medplum/fhirtypes';
+import type {
+  Availability,
+  DecisionCode,
+  DecisionOperation,
+  WorklistItem,
+  WorklistName,
+} from '../../mappings/index.ts';
+
+/** Kinds of engine records, kept as `Basic`, found by identifier, never shown by the facade (architecture 1). */
+export type RecordKind =
+  | 'ers-worklist'
+  | 'ers-dispatch'
+  | 'ers-sync'
+  | 'ers-quarantine'
+  | 'ers-poll-ledger'
+  | 'ers-lease';
+
+/** `ers-worklist` | `{service}.{list}`: the last two snapshots, newest first. */
+export interface WorklistRecord {
+  readonly service: string;
+  readonly list: WorklistName;
+  readonly snapshots: readonly {
+    readonly polledAt: string;
+    readonly count: number;
+    readonly sha1: string;
+    readonly binaryId: string;
+    /** Every entry has been landed, settled or quarantined, and what left the list has been reread. */
+    readonly reconciled: boolean;
+  }[];
+}
+
+/** `ers-sync` | `{request id}`: what has landed of a referral, and what is still to come. */
+export interface SyncRecord {
+  readonly requestId: string;
+  readonly ubrn: string;
+  readonly serviceRequestId: string;
+  readonly patientId: string;
+  readonly version: number;
+  readonly mappingVersion: string;
+  /** e-RS state code of the version landed, and whether nothing more is expected of it (1.8). */
+  readonly state?: string;
+  readonly terminal: boolean;
+  readonly fingerprint: string;
+  /** A007: the version that the stored summary was made for; `refused` when e-RS refuses it for that version. */
+  readonly summary?: { readonly version: number; readonly binaryId?: string; readonly refused?: string };
+  readonly attachments: Readonly<
+    Record<
+      string,
+      {
+        readonly ersBinaryId?: string;
+        readonly availability: Availability;
+        readonly binaryId?: string;
+        readonly sha1?: string;
+        readonly size?: number;
+        readonly contentType?: string;
+        /** When to look again, and how often it was looked at in vain. */
+        readonly nextLookAt?: string;
+        readonly looks: number;
+      }
+    >
+  >;
+  /** The worklist items that the open review rests on; empty when it is on no list of ours. */
+  readonly items: readonly WorklistItem[];
+  /** Fields of slot-issue items carry no version: when A005 was last read for them (I-10). */
+  readonly lastReadAt: string;
+  /** The current review episode n; 0 when there never was a Task (4.6). */
+  readonly episode: number;
+  /** When a referral that left the lists is re-read (architecture 6). */
+  readonly recheckAt?: string;
+}
+
+/** `ers-dispatch` | `{task identifier}`: the engine's picture of one review Task. */
+export interface DispatchRecord {
+  readonly taskId: string;
+  readonly requestId: string;
+  readonly ubrn: string;
+  readonly serviceRequestId: string;
+  /** The Task as the engine last wrote or took note of it; a decision is the difference to it (architecture 4). */
+  readonly baseline: Task;
+  /** The e-RS version that goes into If-Match, and the fingerprint of the content that the reviewer saw (4.5). */
+  readonly sendable: { readonly version: number; readonly fingerprint: string };
+  /** The decision that is queued, waiting or being sent; absent while undecided and when final. */
+  readonly decision?: {
+    readonly code: DecisionCode;
+    readonly queuedAt: string;
+    /** Attempts so far, all known not to have been applied but perhaps the last. */
+    readonly attempts: number;
+    readonly nextAttemptAt?: string;
+    /** The one resend after a 409 with unchanged content, and the one probe after an unknown accept (4.5). */
+    readonly resendUsed: boolean;
+    readonly probeUsed: boolean;
+    readonly lastAttempt?: {
+      readonly number: number;
+      readonly correlationId: string;
+      readonly operation: DecisionOperation;
+      readonly version: number;
+      readonly bodyHash: string;
+      readonly mode: 'application' | 'user';
+      readonly startedAt: string;
+      readonly outcome: 'unknown' | 'not-applied' | 'applied';
+    };
+  };
+  /** Set when final: the e-RS version that recorded the decision, or at which the review ended. */
+  readonly ended?: { readonly at: string; readonly version: number; readonly recorded: boolean };
+}
+
+/** `ers-quarantine` | `{service}.{ubrn}`: a referral that cannot be landed (K1). */
+export interface QuarantineRecord {
+  readonly service: string;
+  readonly ubrn: string;
+  readonly codes: readonly string[];
+  readonly firstSeen: string;
+  readonly lastSeen: string;
+  readonly binaryId?: string;
+  readonly version?: number;
+}
+
+/** `ers-poll-ledger` | `{service}`: the polls of the last 24 hours, spent before the call (B1). */
+export interface PollLedgerRecord {
+  readonly service: string;
+  readonly polls: readonly { readonly at: string; readonly list: WorklistName }[];
+}

@@ -1,0 +1,1 @@
+export type { Episode, OfferedDecisions, ReviewPlan, ReviewSituation } from './situation.ts';
