@@ -13,3 +13,18 @@ export {
 } from './ids.ts';
 export type { MappingIssue, MappingIssueCode } from './issues.ts';
 export type * from './model.ts';
+export { CODE_SYSTEM } from './systems.ts';
+export type { ClientOutputCode, EngineOutputCode, InputCode } from './task-parameters.ts';
+export {
+  codeOf,
+  codingOf,
+  inputOf,
+  inputsOf,
+  makeInput,
+  makeOutput,
+  outputCodeOf,
+  outputsOf,
+  reviewStatusOf,
+  taskCodeOf,
+  withReviewStatus,
+} from './task-parameters.ts';

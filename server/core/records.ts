@@ -80,16 +80,33 @@ export interface DispatchRecord {
   readonly baseline: Task;
   /** The e-RS version that goes into If-Match, and the fingerprint of the content that the reviewer saw (4.5). */
   readonly sendable: { readonly version: number; readonly fingerprint: string };
+  /** Decisions that the Task offers while it is open; shown again when it is reopened. */
+  readonly offered: readonly DecisionCode[];
+  /** What was put up for review, to tell a new request for review from the old one (4.6), and the priority to keep. */
+  readonly reviewed: {
+    readonly state?: string;
+    readonly appointment?: string;
+    readonly service?: string;
+    readonly referralType?: string;
+    readonly requestContextStatus?: string;
+    readonly priority?: string;
+  };
   /** The decision that is queued, waiting or being sent; absent while undecided and when final. */
   readonly decision?: {
     readonly code: DecisionCode;
+    /** What e-RS will be told, taken from the deciding update; later edits of the Task do not change it. */
+    readonly command: DecisionCommand;
     readonly queuedAt: string;
+    /** Reference to the one who decided, as the Task's note or owner names them; unverified (architecture 10). */
+    readonly decider?: string;
     /** Attempts so far, all known not to have been applied but perhaps the last. */
     readonly attempts: number;
     readonly nextAttemptAt?: string;
     /** The one resend after a 409 with unchanged content, and the one probe after an unknown accept (4.5). */
     readonly resendUsed: boolean;
     readonly probeUsed: boolean;
+    /** Reading e-RS cannot tell whether the last attempt was applied: `outcome-unknown` stands (4.5). */
+    readonly isUnknowable: boolean;
     readonly lastAttempt?: {
       readonly number: number;
       readonly correlationId: string;
@@ -97,6 +114,8 @@ export interface DispatchRecord {
       readonly version: number;
       readonly bodyHash: string;
       readonly mode: 'application' | 'user';
+      /** SDS user id that A030 gave for the session, in user mode. */
+      readonly sender?: string;
       readonly startedAt: string;
       readonly outcome: 'unknown' | 'not-applied' | 'applied';
     };

@@ -1,0 +1,30 @@
+import { codeSystem } from './canonical.ts';
+
+/** Code systems that more than one room names: ours, and e-RS's and HL7's that pass through unchanged. */
+export const CODE_SYSTEM = {
+  reviewStatus: codeSystem('ers-review-status'),
+  decision: codeSystem('ers-decision'),
+  taskCode: codeSystem('ers-task-code'),
+  taskParameter: codeSystem('ers-task-parameter'),
+  decisionIssue: codeSystem('ers-decision-issue'),
+  documentType: codeSystem('ers-document-type'),
+  listCode: codeSystem('ers-list-code'),
+  operation: codeSystem('ers-operation'),
+  appointmentCancellationReason: codeSystem('ers-appointment-cancellation-reason'),
+  referralCancellationReason: codeSystem('ers-referral-cancellation-reason'),
+  appointmentNonAttendanceReason: codeSystem('ers-appointment-non-attendance-reason'),
+  specialty: 'https://fhir.nhs.uk/CodeSystem/eRS-Specialty',
+  clinicType: 'https://fhir.nhs.uk/STU3/CodeSystem/eRS-ClinicType-1',
+  priority: 'https://fhir.nhs.uk/STU3/CodeSystem/eRS-Priority-1',
+  bookableType: 'https://fhir.nhs.uk/CodeSystem/eRS-BookableType',
+  reviewOutcome: 'https://fhir.nhs.uk/STU3/CodeSystem/eRS-ReviewOutcome-1',
+  reviewReason: 'https://fhir.nhs.uk/STU3/CodeSystem/eRS-ReviewReason-1',
+  requestContextStatus: 'https://fhir.nhs.uk/STU3/CodeSystem/eRS-RequestContextStatus-1',
+  referralType: 'https://fhir.nhs.uk/STU3/CodeSystem/eRS-ReferralType-1',
+  referralState: 'https://fhir.nhs.uk/STU3/CodeSystem/eRS-ReferralState-1',
+  listSelector: 'https://fhir.nhs.uk/STU3/CodeSystem/eRS-ReferralListSelector-1',
+  availability: 'https://fhir.nhs.uk/STU3/CodeSystem/eRS-AvailabilityStatus-1',
+  attachmentType: 'https://fhir.nhs.uk/STU3/CodeSystem/eRS-AttachmentType-1',
+  apiErrorCode: 'https://fhir.nhs.uk/STU3/CodeSystem/eRS-APIErrorCode-1',
+  requestPriority: 'http://hl7.org/fhir/request-priority',
+} as const;
