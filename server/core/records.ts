@@ -2,6 +2,7 @@ import type { Task } from '@medplum/fhirtypes';
 import type {
   Availability,
   DecisionCode,
+  DecisionCommand,
   DecisionOperation,
   WorklistItem,
   WorklistName,

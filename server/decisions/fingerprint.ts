@@ -7,7 +7,9 @@ import type { ReferralFacts } from '../../mappings/index.ts';
  *   the lists were not asked
  */
 export function fingerprintOf(facts: ReferralFacts, requestContextStatus: string | undefined): string {
-  return createHash('sha256').update(`${facts.fingerprintSource}\n${requestContextStatus ?? ''}`).digest('base64url');
+  return createHash('sha256')
+    .update(`${facts.fingerprintSource}\n${requestContextStatus ?? ''}`)
+    .digest('base64url');
 }
 
 /** Business key of the appointment under review: its e-RS id, else when it was made and starts (4.6). */

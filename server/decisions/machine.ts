@@ -33,7 +33,11 @@ export type Move =
 /** `decision`: accepted or rejected, as the client wrote it; `settled`: as table 1.8 says. */
 type ToStatus = 'requested' | 'received' | 'decision' | 'unchanged' | 'settled';
 
-const to = (status: ToStatus, businessStatus: ReviewStatus | 'outcome'): Move => ({ kind: 'to', status, businessStatus });
+const to = (status: ToStatus, businessStatus: ReviewStatus | 'outcome'): Move => ({
+  kind: 'to',
+  status,
+  businessStatus,
+});
 const refuse = (code: DecisionIssueCode): Move => ({ kind: 'refuse', code });
 const stay: Move = { kind: 'stay' };
 const postpone: Move = { kind: 'postpone' };
