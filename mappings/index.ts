@@ -1,4 +1,17 @@
 export { CANONICAL_BASE, codeSystem, identifierSystem, MAPPING_VERSION, structureDefinition } from './canonical.ts';
+export { canonicalJson, sortedJson } from './canonical-json.ts';
+export type { Extensible } from './elements.ts';
+export {
+  codeOf,
+  concept,
+  ersExtension,
+  ersVersionOf,
+  extensionOf,
+  identifier,
+  identifierOf,
+  withExtension,
+  withoutExtension,
+} from './elements.ts';
 export type { IdSpace, NhsNumber, OdsCode, Ubrn } from './ids.ts';
 export {
   hasValidCheckDigit,
@@ -12,19 +25,49 @@ export {
   uuidV5,
 } from './ids.ts';
 export type { MappingIssue, MappingIssueCode } from './issues.ts';
+export type { BusinessKey } from './keys.ts';
+export {
+  appointmentKey,
+  attachmentBinaryKey,
+  clinicalSummaryBinaryId,
+  deviceKey,
+  documentKey,
+  idOf,
+  organisationKey,
+  patientKey,
+  practitionerKey,
+  referenceTo,
+  requestIdWithoutOne,
+  requestKey,
+  serviceKey,
+  shortlistKey,
+  summaryBinaryKey,
+  summaryKey,
+  taskKey,
+} from './keys.ts';
 export type * from './model.ts';
-export { CODE_SYSTEM } from './systems.ts';
+export { CODE_SYSTEM, DATA_ABSENT_REASON, ersProfile, ukCoreProfile } from './systems.ts';
 export type { ClientOutputCode, EngineOutputCode, InputCode } from './task-parameters.ts';
 export {
-  codeOf,
+  availableDecisionsOf,
   codingOf,
+  DECISION_CODES,
+  decisionOf,
+  decisionValue,
+  FINAL_STATUSES,
+  IN_FLIGHT_STATUSES,
   inputOf,
   inputsOf,
+  isFinal,
+  isInFlight,
+  isOpen,
   makeInput,
   makeOutput,
+  OPEN_STATUSES,
   outputCodeOf,
   outputsOf,
   reviewStatusOf,
+  TASK_CODES,
   taskCodeOf,
   withReviewStatus,
 } from './task-parameters.ts';

@@ -1,6 +1,6 @@
 import { codeSystem } from './canonical.ts';
 
-/** Code systems that more than one room names: ours, and e-RS's and HL7's that pass through unchanged. */
+/** Code systems that we read or write. The NHS ones are the true namespace of their codes (G-3). */
 export const CODE_SYSTEM = {
   reviewStatus: codeSystem('ers-review-status'),
   decision: codeSystem('ers-decision'),
@@ -26,5 +26,18 @@ export const CODE_SYSTEM = {
   availability: 'https://fhir.nhs.uk/STU3/CodeSystem/eRS-AvailabilityStatus-1',
   attachmentType: 'https://fhir.nhs.uk/STU3/CodeSystem/eRS-AttachmentType-1',
   apiErrorCode: 'https://fhir.nhs.uk/STU3/CodeSystem/eRS-APIErrorCode-1',
+  messageCategory: 'https://fhir.nhs.uk/CodeSystem/message-category-servicerequest',
   requestPriority: 'http://hl7.org/fhir/request-priority',
+  fhirTaskCode: 'http://hl7.org/fhir/CodeSystem/task-code',
+  participationType: 'http://terminology.hl7.org/CodeSystem/v3-ParticipationType',
+  snomed: 'http://snomed.info/sct',
 } as const;
+
+/** Profiles that e-RS puts on what it sends and expects on what it receives (STU3). */
+export const ersProfile = (name: string): string => `https://fhir.nhs.uk/STU3/StructureDefinition/${name}`;
+
+/** A UK Core profile's canonical. */
+export const ukCoreProfile = (type: string): string => `https://fhir.hl7.org.uk/StructureDefinition/UKCore-${type}`;
+
+/** The core extension that says why a value is missing; its own codes are DataAbsentReason's. */
+export const DATA_ABSENT_REASON = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason';
