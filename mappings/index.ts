@@ -46,7 +46,14 @@ export {
   taskKey,
 } from './keys.ts';
 export type * from './model.ts';
+export type { DecisionEnvironment, DecisionRequest } from './outbound/decision-request.ts';
+export { buildDecisionRequest } from './outbound/decision-request.ts';
 export { CODE_SYSTEM, DATA_ABSENT_REASON, ersProfile, ukCoreProfile } from './systems.ts';
+export { normaliseSystem, referenceDataOf } from './tables/code-systems.ts';
+export { DECISION_OPERATION, OPERATION_PATH, REVIEW_OUTCOME } from './tables/operations.ts';
+export type { RequestPriority } from './tables/priority.ts';
+export { mapPriority, toErsPriority } from './tables/priority.ts';
+export { REFERRAL_STATE, readState } from './tables/referral-state.ts';
 export type { ClientOutputCode, EngineOutputCode, InputCode } from './task-parameters.ts';
 export {
   availableDecisionsOf,
