@@ -1,1 +1,14 @@
+export type { Found } from './assess-found.ts';
+export { assessFound } from './assess-found.ts';
+export type { TaskUpdate } from './assess-task.ts';
+export { assessTask } from './assess-task.ts';
+export type { AssessContext, Assessment, DecisionIssue, RejectionReason } from './assessment.ts';
+export { appointmentKeyOf, fingerprintOf } from './fingerprint.ts';
+export type { Move, ReviewEvent, ReviewGroup } from './machine.ts';
+export { groupOf, REVIEW_MACHINE } from './machine.ts';
+export { conflictText, planReview, planUnreadable } from './plan-review.ts';
+export type { Failure } from './reopened.ts';
+export { reopened } from './reopened.ts';
+export type { Settled } from './settled.ts';
+export { isTerminal, settledInErs } from './settled.ts';
 export type { Episode, OfferedDecisions, ReviewPlan, ReviewSituation } from './situation.ts';

@@ -28,6 +28,8 @@ export interface ReviewSituation {
   /** An instant. */
   readonly now: string;
   readonly ids: IdSpace;
+  /** Rewrites references to the ids that the store knows; without it, deterministic ids stand. */
+  readonly resolve?: (task: Task) => Task;
 }
 
 /** What the store must be told of the review. `none`: nothing. Task and record are written in one transaction. */

@@ -1,0 +1,35 @@
+import type { Task } from '@medplum/fhirtypes';
+import { assessTask, type TaskUpdate } from './assess-task.ts';
+import type { Assessment } from './assessment.ts';
+import { engineDifferences, withEngineElementsOf } from './task-elements.ts';
+
+/** A Task as it was found in the store, judged against the engine's baseline (architecture 4). */
+export interface Found {
+  readonly assessment: Assessment;
+  /** Engine elements that somebody else wrote; they are restored, and an alert is raised. */
+  readonly forged: readonly string[];
+}
+
+/**
+ * Judges a Task that may have been written behind the facade. What the facade itself writes with a decision is what
+ * the rules make of it, so an engine element is forged only if it equals neither the baseline nor the judged Task. A
+ * dropped or forged businessStatus never spoils a decision: it says nothing that the engine does not know better.
+ */
+export function assessFound(update: Omit<TaskUpdate, 'before'>): Found {
+  const { baseline, task } = update;
+  const assessment = assessTask({ ...update, task: withEngineElementsOf(baseline, task) });
+  const differences = engineDifferences(baseline, task);
+  const judged: Task = 'task' in assessment ? assessment.task : baseline;
+  const unexplained = new Set(engineDifferences(judged, task));
+  const forged = differences.filter((element) => unexplained.has(element));
+  const spoiling = forged.filter((element) => element !== 'businessStatus');
+  if (assessment.kind === 'decided' && spoiling.length > 0) {
+    const issues = spoiling.map((element) => ({
+      code: 'read-only-element' as const,
+      expression: `Task.${element}`,
+      text: `Only the engine writes Task.${element}: send it as it was read.`,
+    }));
+    return { assessment: { kind: 'refused', issues }, forged };
+  }
+  return { assessment, forged };
+}
