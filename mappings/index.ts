@@ -24,6 +24,7 @@ export {
   SYSTEM,
   uuidV5,
 } from './ids.ts';
+export { buildReviewTask } from './inbound/review-task.ts';
 export type { MappingIssue, MappingIssueCode } from './issues.ts';
 export type { BusinessKey } from './keys.ts';
 export {
@@ -34,6 +35,7 @@ export {
   documentKey,
   idOf,
   organisationKey,
+  parseTaskKey,
   patientKey,
   practitionerKey,
   referenceTo,
@@ -48,6 +50,17 @@ export {
 export type * from './model.ts';
 export type { DecisionEnvironment, DecisionRequest } from './outbound/decision-request.ts';
 export { buildDecisionRequest } from './outbound/decision-request.ts';
+export {
+  appointmentKeyOf,
+  ERS_NAME,
+  ersDeviceReference,
+  organisationReference,
+  patientReference,
+  practitionerReference,
+  referralReference,
+  serviceReference,
+  shortlistReference,
+} from './references.ts';
 export { CODE_SYSTEM, DATA_ABSENT_REASON, ersProfile, ukCoreProfile } from './systems.ts';
 export { normaliseSystem, referenceDataOf } from './tables/code-systems.ts';
 export { DECISION_OPERATION, OPERATION_PATH, REVIEW_OUTCOME } from './tables/operations.ts';

@@ -26,6 +26,12 @@ export const requestKey = (requestId: string): BusinessKey =>
 /** I-4: the review Task of episode `n` (4.6). */
 export const taskKey = (requestId: string, n: number): BusinessKey => key(SYSTEM.reviewTask, `${requestId}.${n}`);
 
+/** Reads a review Task's identifier back; undefined when {@link taskKey} did not make it. */
+export function parseTaskKey(value: string): { requestId: string; episode: number } | undefined {
+  const [, requestId, episode] = /^(.+)\.([1-9]\d{0,6})$/.exec(value) ?? [];
+  return requestId && episode ? { requestId, episode: Number(episode) } : undefined;
+}
+
 /** I-5 */
 export const shortlistKey = (requestId: string): BusinessKey => key(SYSTEM.shortlist, requestId);
 
