@@ -1,0 +1,210 @@
+import { generateKeyPair, randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { promisify } from 'node:util';
+import { exportJWK, importSPKI } from 'jose';
+import { createAudit } from './audit.ts';
+import { createCalls } from './calls.ts';
+import type { SimulatorClock } from './clock.ts';
+import { createRunningClock } from './clock.ts';
+import type { ControlDoor, Credentials } from './control.ts';
+import { answerControl, servicesOf } from './control.ts';
+import { createDice } from './dice.ts';
+import { makeEndpoints } from './endpoints/index.ts';
+import { createFaults } from './faults.ts';
+import { createLimits } from './limits.ts';
+import type { LoadReport } from './load.ts';
+import { loadFolder } from './load.ts';
+import { createObjectStore } from './object-store.ts';
+import { makeReferenceData } from './reference-data.ts';
+import { fillSampleTrust } from './sample-trust.ts';
+import type { ErsSide } from './serve-ers.ts';
+import { serveErs } from './serve-ers.ts';
+import { createTokens } from './tokens.ts';
+import { readBody, send, sendGarbage, sendTruncated } from './wire-transport.ts';
+import type { OpenQuestions, Service, World } from './world.ts';
+
+export interface SimulatorOptions {
+  /** 0: any free one. */
+  port?: number | undefined;
+  /** Loopback unless told otherwise. */
+  host?: string | undefined;
+  /** The same seed makes the same world. */
+  seed?: number | undefined;
+  /** How many referrals the sample trust begins with. */
+  referrals?: number | undefined;
+  /** A folder of e-RS JSON instead of the sample trust. */
+  dataDirectory?: string | undefined;
+  clock?: SimulatorClock | undefined;
+  /** Absent or 0: unlimited. */
+  requestsPerSecond?: number | undefined;
+  /** Absent or 0: lifted. Never refused, only counted. */
+  pollsPerDay?: number | undefined;
+  /** How long a write holds its lock. */
+  writeMs?: number | undefined;
+  /** Fixes the state after a triage return, whatever `openQuestions` says. */
+  returnedState?: OpenQuestions['returnedState'];
+  /** How the simulator answers where nobody knows what e-RS does. */
+  openQuestions?: OpenQuestions['answers'];
+  application?: { apiKey?: string; odsCode?: string; keyId?: string } | undefined;
+}
+
+/** A running simulator and all that a client needs to use it. */
+export interface Simulator {
+  /** The FHIR base: `http://127.0.0.1:9100/FHIR`. */
+  baseUrl: string;
+  tokenUrl: string;
+  controlUrl: string;
+  credentials: Credentials;
+  services: Omit<Service, 'odsCode'>[];
+  clock: SimulatorClock;
+  /** What became of the loaded folder, if one was. */
+  loaded?: LoadReport;
+  close(): Promise<void>;
+}
+
+/** Made once a process: a key of 2048 bits costs a tenth of a second. */
+let keyPair: Promise<{ publicKey: string; privateKey: string }> | undefined;
+const makeKeyPair = (): Promise<{ publicKey: string; privateKey: string }> =>
+  promisify(generateKeyPair)('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
+
+/** Starts a pretend e-RS on loopback, with a sample trust or a folder of e-RS files in it. */
+export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  keyPair ??= makeKeyPair();
+  const { publicKey, privateKey } = await keyPair;
+  const key = await importSPKI(publicKey, 'RS512', { extractable: true });
+  const keyId = options.application?.keyId ?? 'simulator-1';
+  const apiKey = options.application?.apiKey ?? randomUUID();
+  const world = makeWorld(options, apiKey, keyId);
+  let loaded: LoadReport | undefined;
+  if (options.dataDirectory === undefined) fillSampleTrust(world, options.referrals ?? 24);
+  else loaded = loadFolder(world, options.dataDirectory);
+
+  const tokens = createTokens(world.clock, { apiKey, keys: new Map([[keyId, key]]) });
+  const limits = createLimits(options.requestsPerSecond);
+  const audit = createAudit(world.clock, limits, options.pollsPerDay);
+  const objectStore = createObjectStore(world.clock);
+  const faults = createFaults();
+  const calls = createCalls();
+  const side: ErsSide = {
+    world,
+    tokens,
+    limits,
+    audit,
+    faults,
+    calls,
+    endpoints: makeEndpoints(objectStore),
+    writeMs: options.writeMs ?? 1,
+    writesUnderWay: new Map(),
+  };
+  let origin = '';
+  let door: ControlDoor | undefined;
+
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = URL.canParse(request.url ?? '', origin) ? new URL(request.url ?? '', origin) : undefined;
+    if (!url) return send(response, { status: 400, headers: {} });
+    if (url.pathname.startsWith('/FHIR/')) return serveErs(side, request, response, url);
+    const body = await readBody(request, 1_048_576);
+    if (typeof body === 'string') return send(response, { status: 413, headers: {} });
+    if (url.pathname.startsWith('/simulator/')) {
+      const isLocal = /^(::ffff:)?127\.|^::1$/.test(request.socket.remoteAddress ?? '');
+      if (!isLocal || !door) return send(response, { status: 403, headers: {} });
+      return send(response, answerControl(door, request.method ?? 'GET', url, body));
+    }
+    if (url.pathname === '/_ping' || url.pathname === '/_status')
+      return send(response, {
+        status: 200,
+        headers: { 'Content-Type': 'application/json' },
+        body: Buffer.from('{"status":"pass"}'),
+      });
+    const isToken = url.pathname === '/oauth2/token' && request.method === 'POST';
+    const isObject = url.pathname.startsWith('/ObjectStore/') && request.method === 'GET';
+    if (!isToken && !isObject) return send(response, { status: 404, headers: {} });
+    const fault = faults.take(isToken ? 'TOKEN' : 'OBJECT-STORE');
+    if (fault?.kind === 'reset') return void request.socket.resetAndDestroy();
+    if (fault?.kind === 'lose-request' || fault?.kind === 'lose-answer') return void request.socket.destroy();
+    if (fault?.kind === 'delay') await new Promise((resolve) => setTimeout(resolve, fault.delayMs ?? 1000));
+    if (fault?.kind === 'status') {
+      const text = typeof fault.body === 'string' ? fault.body : JSON.stringify(fault.body ?? {});
+      return send(response, { status: fault.status ?? 500, headers: {}, body: Buffer.from(text) });
+    }
+    if (isObject) audit.sawHeaders(request.headers, 'none');
+    const answer = isToken
+      ? await tokens.exchange(new URLSearchParams(body.toString('utf8')), `${origin}/oauth2/token`)
+      : objectStore.answer(url.pathname, request.headers);
+    if (fault?.kind === 'truncate') return sendTruncated(response, answer);
+    if (fault?.kind === 'garbage') return sendGarbage(response, answer, fault.body);
+    return send(response, answer);
+  }
+
+  const server = createServer((request, response) => {
+    serve(request, response).catch((error: unknown) => {
+      // A bug of the simulator must not look like e-RS, nor end the process.
+      if (!response.headersSent) response.writeHead(500, { 'X-Simulator-Bug': 'true', 'Content-Type': 'text/plain' });
+      response.end(Error.isError(error) ? (error.stack ?? error.message) : 'unknown');
+    });
+  });
+  server.keepAliveTimeout = 30_000;
+  const host = options.host ?? '127.0.0.1';
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port ?? 0, host, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  origin = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const baseUrl = `${origin}/FHIR`;
+  const tokenUrl = `${origin}/oauth2/token`;
+  const credentials = {
+    apiKey,
+    keyId,
+    privateKeyPem: privateKey,
+    tokenAudience: tokenUrl,
+    odsCode: world.application.odsCode,
+  };
+  const jwks = { keys: [{ ...(await exportJWK(key)), kid: keyId, alg: 'RS512', use: 'sig' }] };
+  door = { world, calls, faults, audit, tokens, credentials: { ...credentials, baseUrl, tokenUrl, jwks } };
+  return {
+    baseUrl,
+    tokenUrl,
+    controlUrl: `${origin}/simulator`,
+    credentials,
+    services: servicesOf(world),
+    clock: world.clock,
+    ...(loaded && { loaded }),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function makeWorld(options: SimulatorOptions, apiKey: string, keyId: string): World {
+  const seed = options.seed ?? 1;
+  return {
+    clock: options.clock ?? createRunningClock(),
+    dice: createDice(seed),
+    seed,
+    openQuestions: {
+      answers: options.openQuestions ?? 'documented',
+      ...(options.returnedState && { returnedState: options.returnedState }),
+    },
+    application: { apiKey, keyId, odsCode: options.application?.odsCode ?? 'ZZ1' },
+    services: new Map(),
+    referrals: new Map(),
+    files: new Map(),
+    scans: new Set(),
+    advice: new Map(),
+    codeSystems: makeReferenceData(),
+    users: new Map(),
+    locks: new Set(),
+    nextUbrn: 49_000_000 + seed * 10_000,
+    nextAppointment: 700_000,
+    nextDocument: 400_000,
+  };
+}

@@ -1,0 +1,77 @@
+import type { Dice } from './dice.ts';
+import type { Priority, ReferralState } from './referral-document.ts';
+import { appointmentOf, raiseVersion, setPriority, setState } from './referral-document.ts';
+import type { Coding } from './wire.ts';
+import type { Referral } from './world.ts';
+
+interface Reviewed {
+  reason: Coding;
+  comments?: string;
+  priority?: Priority;
+}
+
+/** A013: the state does not change, only the version; the referral leaves the list. Source: provider-api T5 [E]. */
+export function accept(referral: Referral, dice: Dice): void {
+  referral.review = 'done';
+  rise(referral, dice);
+}
+
+/** The appointment is cancelled; `status` stays active. Source: provider-api T6 [E]. */
+export function reject(referral: Referral, dice: Dice, { reason, comments }: Reviewed): void {
+  cancelAppointment(referral, reason, comments);
+  setState(referral.resource, 'REJECTED', reason, comments);
+  referral.review = 'done';
+  rise(referral, dice);
+}
+
+/** A022 and A028 hand the referral to the provider's administrators, or back. Source: provider-api T7 to T9. */
+export function propose(referral: Referral, dice: Dice, state: ReferralState, reviewed: Reviewed): void {
+  const appointment = appointmentOf(referral.resource);
+  if (appointment) {
+    clearBooking(appointment);
+    appointment.status = 'proposed';
+    appointment.reason = [{ coding: [reviewed.reason] }];
+    if (reviewed.comments !== undefined) appointment.comment = reviewed.comments;
+    raiseAppointmentVersion(appointment);
+  }
+  setState(referral.resource, state, reviewed.reason, reviewed.comments);
+  if (reviewed.priority) setPriority(referral.resource, reviewed.priority);
+  referral.review = 'done';
+  rise(referral, dice);
+}
+
+/** The end of a referral. Answers whether a booked appointment was cancelled with it. Source: provider-api T10 [E]. */
+export function cancelReferral(referral: Referral, dice: Dice, { reason, comments }: Reviewed): boolean {
+  const wasBooked = appointmentOf(referral.resource)?.status === 'booked';
+  if (wasBooked) cancelAppointment(referral, reason, comments);
+  setState(referral.resource, 'CANCELLED_REFERRAL', reason, comments);
+  referral.resource.status = 'cancelled';
+  referral.review = 'done';
+  rise(referral, dice);
+  return wasBooked;
+}
+
+/** One call may raise the version by several. Source: provider-api 4.6, 6.6 step 14. */
+export function rise(referral: Referral, dice: Dice): void {
+  raiseVersion(referral.resource, dice.integer(1, 4));
+}
+
+export function cancelAppointment(referral: Referral, reason: Coding, comments?: string): void {
+  const appointment = appointmentOf(referral.resource);
+  if (!appointment) return;
+  clearBooking(appointment);
+  appointment.status = 'cancelled';
+  appointment.reason = [{ coding: [reason] }];
+  if (comments !== undefined) appointment.comment = comments;
+  raiseAppointmentVersion(appointment);
+}
+
+function clearBooking(appointment: { start?: string; end?: string; slot?: unknown }): void {
+  delete appointment.start;
+  delete appointment.end;
+  delete appointment.slot;
+}
+
+function raiseAppointmentVersion(appointment: { meta?: { versionId?: string } }): void {
+  appointment.meta = { ...appointment.meta, versionId: String(Number(appointment.meta?.versionId ?? 0) + 1) };
+}
