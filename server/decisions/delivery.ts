@@ -1,0 +1,198 @@
+import type { DecisionCode, ReferralFacts } from '../../mappings/index.ts';
+import { backoffMs, CODES, type DispatchRecord, type ErsRefusal, type Fate } from '../core/index.ts';
+import { appointmentKeyOf, fingerprintOf } from './fingerprint.ts';
+
+export type QueuedDecision = NonNullable<DispatchRecord['decision']>;
+export type Attempt = NonNullable<QueuedDecision['lastAttempt']>;
+
+export interface DeliveryPolicy {
+  /** Hold-back between decision and sending (T-14). */
+  readonly delayMs: number;
+  /** E-9b */
+  readonly authorisationTimeoutMs: number;
+  /** E-9a: the attempts or the time after which a decision that is known not to be applied is given back. */
+  readonly maxAttempts: number;
+  readonly maxAgeMs: number;
+  /** After a 409 with unchanged content (4.5). */
+  readonly conflictResend: 'when-unchanged' | 'never';
+}
+
+export const DEFAULT_DELIVERY_POLICY: DeliveryPolicy = {
+  delayMs: 0,
+  authorisationTimeoutMs: 24 * 3_600_000,
+  maxAttempts: 12,
+  maxAgeMs: 4 * 3_600_000,
+  conflictResend: 'when-unchanged',
+};
+
+/** Why a referral is read again before anything else is done with its decision. */
+export type RereadReason = 'conflict' | 'locked' | 'unknown';
+
+/** What is to be done next with a queued decision. */
+export type DeliveryStep =
+  | { readonly kind: 'send'; readonly version: number }
+  | { readonly kind: 'wait'; readonly until: string }
+  | { readonly kind: 'await-user' }
+  | { readonly kind: 'reread'; readonly why: RereadReason; readonly afterMs: number }
+  /** E-4 */
+  | { readonly kind: 'recorded' }
+  /** E-5 */
+  | { readonly kind: 'conflict' }
+  /** E-6 */
+  | { readonly kind: 'refused'; readonly refusal: ErsRefusal; readonly isDefect: boolean }
+  /** E-8: nothing happened in e-RS; again at `at`. */
+  | { readonly kind: 'again'; readonly at: string }
+  /** E-9a */
+  | { readonly kind: 'give-back' }
+  /** E-9b */
+  | { readonly kind: 'expired' }
+  /** 4.5: reading cannot tell; the alert stands until a complete worklist tells. */
+  | { readonly kind: 'unknowable' };
+
+const plus = (instant: string, ms: number): string => new Date(Date.parse(instant) + ms).toISOString();
+
+/** Whether an attempt may have reached e-RS without our knowing the end of it. */
+export const isUnsettled = (decision: QueuedDecision): boolean => decision.lastAttempt?.outcome === 'unknown';
+
+/**
+ * The step for a decision at rest. An unsettled attempt is settled before anything else, also after a restart (D2).
+ * @param channel `user` a session is at hand; `application` the site may send it unattended; `none` it must wait
+ * Source: E-3, E-7, E-9a, E-9b, T-14
+ */
+export function nextDelivery(
+  record: DispatchRecord,
+  decision: QueuedDecision,
+  situation: { now: string; channel: 'user' | 'application' | 'none'; waitingSince?: string },
+  policy: DeliveryPolicy,
+): DeliveryStep {
+  const { now, channel } = situation;
+  if (decision.isUnknowable) return { kind: 'reread', why: 'unknown', afterMs: 0 };
+  if (isUnsettled(decision)) return { kind: 'reread', why: 'unknown', afterMs: 0 };
+  const readyAt = plus(decision.queuedAt, policy.delayMs);
+  if (readyAt > now) return { kind: 'wait', until: readyAt };
+  if (channel === 'none') {
+    const expiresAt = plus(situation.waitingSince ?? decision.queuedAt, policy.authorisationTimeoutMs);
+    return expiresAt <= now ? { kind: 'expired' } : { kind: 'await-user' };
+  }
+  if (decision.nextAttemptAt !== undefined && decision.nextAttemptAt > now)
+    return { kind: 'wait', until: decision.nextAttemptAt };
+  if (isExhausted(decision, now, policy)) return { kind: 'give-back' };
+  return { kind: 'send', version: record.sendable.version };
+}
+
+const isExhausted = (decision: QueuedDecision, now: string, policy: DeliveryPolicy): boolean =>
+  decision.attempts >= policy.maxAttempts || (decision.attempts > 0 && plus(decision.queuedAt, policy.maxAgeMs) <= now);
+
+/**
+ * The step after e-RS answered an attempt, or did not.
+ * @param random a number in [0, 1), for the back-off
+ * Source: E-4..E-8b
+ */
+export function afterAnswer(
+  decision: QueuedDecision,
+  fate: Fate<unknown>,
+  situation: { now: string; random: number },
+  policy: DeliveryPolicy,
+): DeliveryStep {
+  switch (fate.kind) {
+    case 'ok':
+      return { kind: 'recorded' };
+    case 'retry':
+      return again(decision, fate.afterMs, situation, policy);
+    case 'reread':
+      if (fate.code === 'ERS_VERSION_CONFLICT') return { kind: 'reread', why: 'conflict', afterMs: 0 };
+      if (fate.code === 'ERS_LOCKED') return { kind: 'reread', why: 'locked', afterMs: fate.afterMs };
+      return { kind: 'reread', why: 'unknown', afterMs: fate.afterMs };
+    case 'refused':
+      return afterRefusal(decision, fate, situation, policy);
+  }
+}
+
+function afterRefusal(
+  decision: QueuedDecision,
+  fate: Extract<Fate<unknown>, { kind: 'refused' }>,
+  situation: { now: string; random: number },
+  policy: DeliveryPolicy,
+): DeliveryStep {
+  const refusal = fate.refusal ?? {};
+  if (fate.code === 'ERS_FORBIDDEN' || fate.code === 'ERS_USER_SESSION_ENDED') return { kind: 'await-user' };
+  if (fate.code === 'ERS_APPLICATION_REFUSED') return again(decision, 0, situation, policy);
+  // 4.5: after an attempt of unknown outcome a probe that e-RS refuses by state proves nothing either way.
+  if (decision.probeUsed && refusal.ersCode === 'INVALID_REQUEST_STATE') return { kind: 'unknowable' };
+  return { kind: 'refused', refusal, isDefect: CODES[fate.code].acts === 'developer' || fate.code === 'ERS_NOT_FOUND' };
+}
+
+function again(
+  decision: QueuedDecision,
+  afterMs: number,
+  { now, random }: { now: string; random: number },
+  policy: DeliveryPolicy,
+): DeliveryStep {
+  if (isExhausted(decision, now, policy)) return { kind: 'give-back' };
+  return { kind: 'again', at: plus(now, Math.max(afterMs, backoffMs(decision.attempts - 1, random))) };
+}
+
+/**
+ * The step after the referral was read again.
+ * @param facts what A005 says now
+ * Source: target-model 4.5
+ */
+export function afterReread(
+  record: DispatchRecord,
+  decision: QueuedDecision,
+  why: RereadReason,
+  facts: ReferralFacts,
+  situation: { now: string; random: number },
+  policy: DeliveryPolicy,
+): DeliveryStep {
+  const sent = decision.lastAttempt?.version ?? record.sendable.version;
+  const isSame = fingerprintOf(facts, record.reviewed.requestContextStatus) === record.sendable.fingerprint;
+  if (why === 'unknown') {
+    if (showsOutcome(decision, facts)) return { kind: 'recorded' };
+    if (facts.version === sent) return again(decision, 0, situation, policy);
+    return afterUnknown(decision, facts, isSame, isUntouched(record, facts));
+  }
+  if (why === 'locked' && facts.version === sent) return again(decision, 0, situation, policy);
+  if (!isSame) return { kind: 'conflict' };
+  if (why === 'conflict' && (decision.resendUsed || policy.conflictResend === 'never')) return { kind: 'conflict' };
+  return { kind: 'send', version: facts.version };
+}
+
+/** The version moved after an attempt of unknown outcome, and e-RS does not show our outcome. */
+function afterUnknown(
+  decision: QueuedDecision,
+  facts: ReferralFacts,
+  isSame: boolean,
+  isUntouched: boolean,
+): DeliveryStep {
+  if (decision.code === 'accept') {
+    // An accept leaves no trace: one probe may tell, then only the worklist can.
+    return isSame && !decision.probeUsed ? { kind: 'send', version: facts.version } : { kind: 'unknowable' };
+  }
+  if (isSame) return { kind: 'send', version: facts.version };
+  // Every other decision ends the state under review: where that still stands, ours was not applied.
+  return isUntouched ? { kind: 'conflict' } : { kind: 'unknowable' };
+}
+
+const isUntouched = (record: DispatchRecord, facts: ReferralFacts): boolean =>
+  facts.state !== undefined &&
+  facts.state === record.reviewed.state &&
+  appointmentKeyOf(facts) === record.reviewed.appointment;
+
+const OUTCOME_REASON: Readonly<Record<Exclude<DecisionCode, 'accept' | 'reject'>, string>> = {
+  redirect: 'CANCEL_APPOINTMENT_ACTION_LATER',
+  'accept-book-later': 'ACCEPT_REFER_BOOK_LATER',
+  'return-with-advice': 'RETURN_TO_REFERRER_WITH_ADVICE',
+};
+
+/** Whether e-RS shows just what we sent: state or reason, and comment. An accept is never shown (provider-api 6.4). */
+export function showsOutcome(decision: QueuedDecision, facts: ReferralFacts): boolean {
+  const { command } = decision;
+  if (command.decision === 'accept') return false;
+  const hasComment = (facts.comments ?? '') === (command.comment ?? '');
+  if (command.decision === 'reject') {
+    return facts.state === 'REJECTED' && facts.reason?.code === command.reason && hasComment;
+  }
+  const isState = facts.state === 'TRIAGED_PROVIDER_TO_ACTION' || facts.state === 'TRIAGE_RESPONSE';
+  return isState && facts.reason?.code === OUTCOME_REASON[command.decision] && hasComment;
+}
