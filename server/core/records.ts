@@ -106,6 +106,8 @@ export interface DispatchRecord {
     /** The one resend after a 409 with unchanged content, and the one probe after an unknown accept (4.5). */
     readonly resendUsed: boolean;
     readonly probeUsed: boolean;
+    /** An attempt ended without our knowing how: a later refusal by state may be our own success (4.5). */
+    readonly wasUnknown: boolean;
     /** Reading e-RS cannot tell whether the last attempt was applied: `outcome-unknown` stands (4.5). */
     readonly isUnknowable: boolean;
     readonly lastAttempt?: {

@@ -117,8 +117,10 @@ function afterRefusal(
   const refusal = fate.refusal ?? {};
   if (fate.code === 'ERS_FORBIDDEN' || fate.code === 'ERS_USER_SESSION_ENDED') return { kind: 'await-user' };
   if (fate.code === 'ERS_APPLICATION_REFUSED') return again(decision, 0, situation, policy);
-  // 4.5: after an attempt of unknown outcome a probe that e-RS refuses by state proves nothing either way.
-  if (decision.probeUsed && refusal.ersCode === 'INVALID_REQUEST_STATE') return { kind: 'unknowable' };
+  if (decision.wasUnknown && refusal.ersCode === 'INVALID_REQUEST_STATE') {
+    // 4.5: the state may be what our own earlier attempt made of it; for an accept no reading can tell.
+    return decision.code === 'accept' ? { kind: 'unknowable' } : { kind: 'reread', why: 'unknown', afterMs: 0 };
+  }
   return { kind: 'refused', refusal, isDefect: CODES[fate.code].acts === 'developer' || fate.code === 'ERS_NOT_FOUND' };
 }
 
@@ -147,7 +149,7 @@ export function afterReread(
 ): DeliveryStep {
   const sent = decision.lastAttempt?.version ?? record.sendable.version;
   const isSame = fingerprintOf(facts, record.reviewed.requestContextStatus) === record.sendable.fingerprint;
-  if (why === 'unknown') {
+  if (why === 'unknown' || decision.wasUnknown) {
     if (showsOutcome(decision, facts)) return { kind: 'recorded' };
     if (facts.version === sent) return again(decision, 0, situation, policy);
     return afterUnknown(decision, facts, isSame, isUntouched(record, facts));
