@@ -41,6 +41,8 @@ export interface SimulatorOptions {
   requestsPerSecond?: number | undefined;
   /** Absent or 0: lifted. Never refused, only counted. */
   pollsPerDay?: number | undefined;
+  /** A larger worklist is not delivered: 10 MB, as e-RS has it, unless a test wants to see it sooner. */
+  largestWorklistBytes?: number | undefined;
   /** How long a write holds its lock. */
   writeMs?: number | undefined;
   /** Fixes the state after a triage return, whatever `openQuestions` says. */
@@ -202,6 +204,7 @@ function makeWorld(options: SimulatorOptions, apiKey: string, keyId: string): Wo
     advice: new Map(),
     codeSystems: makeReferenceData(),
     users: new Map(),
+    largestWorklistBytes: options.largestWorklistBytes ?? 10_000_000,
     locks: new Set(),
     nextUbrn: 49_000_000 + seed * 10_000,
     nextAppointment: 700_000,

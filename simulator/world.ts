@@ -69,7 +69,10 @@ export interface User {
 /** An A&G request that was converted into a referral. */
 export interface AdviceRequest {
   ubrn: string;
-  resource: { resourceType: 'CommunicationRequest'; id: string; meta: Meta & { versionId: string } } & Record<string, unknown>;
+  resource: { resourceType: 'CommunicationRequest'; id: string; meta: Meta & { versionId: string } } & Record<
+    string,
+    unknown
+  >;
   messages: ({ resourceType: string; id: string } & Record<string, unknown>)[];
   includes: ({ resourceType: string; id: string } & Record<string, unknown>)[];
 }
@@ -103,6 +106,8 @@ export interface World {
   advice: Map<string, AdviceRequest>;
   codeSystems: Map<string, CodeSystem>;
   users: Map<string, User>;
+  /** A worklist that is larger is not delivered. */
+  largestWorklistBytes: number;
   /** UBRNs on which a write is going on. */
   locks: Set<string>;
   nextUbrn: number;

@@ -11,7 +11,6 @@ import { codeSystem, profile, SYSTEM } from '../wire.ts';
 import { buildWorklist, listsOf } from '../worklists.ts';
 import type { ListCode, Referral, World } from '../world.ts';
 
-const LARGEST_BYTES = 10_000_000;
 const PROVIDER_LISTS: ListCode[] = ['REFERRALS_FOR_REVIEW', 'APPOINTMENT_SLOT_ISSUES'];
 const REFERRER_LISTS = [
   'REJECTED_TRIAGE_RESPONSE',
@@ -69,7 +68,9 @@ export const retrieveWorklist: PlainEndpoint = {
       (referral) => listsOf(referral).includes(list) && passes(call, world, referral, one),
     );
     const answer = jsonAnswer(200, buildWorklist(world, list, shown));
-    return Buffer.isBuffer(answer.body) && answer.body.length > LARGEST_BYTES ? refuseLargeList(world) : answer;
+    return Buffer.isBuffer(answer.body) && answer.body.length > world.largestWorklistBytes
+      ? refuseLargeList(world)
+      : answer;
   },
 };
 

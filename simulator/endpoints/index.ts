@@ -9,6 +9,8 @@ import { acceptReferral } from './a013-accept-referral.ts';
 import { rejectReferral } from './a014-reject-referral.ts';
 import { uploadFile } from './a020-upload-file.ts';
 import { cancelAppointmentActionLater } from './a022-cancel-appointment-action-later.ts';
+import { retrieveAdvice } from './a024-retrieve-advice.ts';
+import { retrieveConversation } from './a025-retrieve-conversation.ts';
 import { recordTriageOutcome } from './a028-record-triage-outcome.ts';
 import { availableActions } from './a029-available-actions.ts';
 import { retrieveBusinessFunctions } from './a030-retrieve-business-functions.ts';
@@ -30,6 +32,8 @@ export const makeEndpoints = (objectStore: ObjectStore): Endpoint[] => [
   rejectReferral,
   uploadFile,
   cancelAppointmentActionLater,
+  retrieveAdvice,
+  retrieveConversation,
   recordTriageOutcome,
   availableActions,
   retrieveBusinessFunctions,

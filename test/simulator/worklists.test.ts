@@ -1,0 +1,234 @@
+import { describe, expect, test } from '@jest/globals';
+import type { FarSide, Reply } from './far-side.ts';
+import {
+  codeOf,
+  DIRECT,
+  INDIRECT,
+  ifMatch,
+  parameters,
+  SLOT_ISSUE,
+  startFarSide,
+  TRIAGE,
+  ubrnsOf,
+  worklistRequest,
+} from './far-side.ts';
+
+const S3 = 'https://fhir.nhs.uk/STU3/CodeSystem/';
+const poll = (side: FarSide, list: string, service?: string, ...more: unknown[]): Promise<Reply> =>
+  side.send('POST', '/STU3/ReferralRequest/$ers.fetchworklist', { json: worklistRequest(list, service, ...more) });
+const review = (side: FarSide, service: string): Promise<Reply> => poll(side, 'REFERRALS_FOR_REVIEW', service);
+const slotIssues = (side: FarSide): Promise<Reply> => poll(side, 'APPOINTMENT_SLOT_ISSUES', '70104');
+const fieldsOf = (reply: Reply, index = 0): Record<string, Record<string, unknown>> =>
+  Object.fromEntries(reply.json.entry[index].extension[0].extension.map((each: { url: string }) => [each.url, each]));
+const indicator = (name: string, code: string): unknown => ({
+  name,
+  valueCodeableConcept: { coding: [{ system: `${S3}eRS-AssignedIndicator-1`, code }] },
+});
+
+describe('A008, what stands on a list', () => {
+  test('a booked referral stands on Referrals for Review with the fields of that list and its version as a number', async () => {
+    await using side = await startFarSide();
+    const ubrn = await side.create({ ...DIRECT, nhsNumber: '9990000018', priority: 'URGENT' });
+    const reply = await review(side, '70101');
+    expect(reply.json.entry[0].item).toEqual({ reference: `ReferralRequest/${ubrn}` });
+    expect(fieldsOf(reply)).toMatchObject({
+      patient: { valueReference: { reference: '#Patient-9990000018' } },
+      priority: { valueCodeableConcept: { coding: [{ code: 'URGENT' }] } },
+      referralType: { valueCodeableConcept: { coding: [{ code: 'APPOINTMENT' }] } },
+      requestContextStatus: {
+        valueCodeableConcept: { coding: [{ code: 'NEVER_REVIEWED', display: 'Never Reviewed' }] },
+      },
+      referralRequestVersion: { valueInteger: await side.versionOf(ubrn) },
+      service: { valueReference: { identifier: { value: '70101' } } },
+      appointmentStart: { valueDateTime: expect.any(String) },
+    });
+    expect(reply.json.contained.map((each: { id: string }) => each.id)).toContain('Patient-9990000018');
+    expect(reply.headers.get('etag')).toBeNull();
+  });
+
+  test('a triage referral stands there too, as TRIAGE_DEFERRAL and without an appointment', async () => {
+    await using side = await startFarSide();
+    await side.create(TRIAGE);
+    const fields = fieldsOf(await review(side, '70103'));
+    expect(fields['referralType']).toMatchObject({ valueCodeableConcept: { coding: [{ code: 'TRIAGE_DEFERRAL' }] } });
+    expect(fields['appointmentStart']).toBeUndefined();
+  });
+
+  test('a deferred referral stands on Appointment Slot Issues, its patient by identifier and without a version', async () => {
+    await using side = await startFarSide();
+    const ubrn = await side.create({ ...SLOT_ISSUE, nhsNumber: '9990000018' });
+    const reply = await slotIssues(side);
+    expect(ubrnsOf(reply)).toEqual([ubrn]);
+    expect(fieldsOf(reply)).toMatchObject({
+      patient: { valueReference: { identifier: { value: '9990000018' } } },
+      clinicalInformationStatus: { valueCodeableConcept: { coding: [{ code: 'PRESENT' }] } },
+      reason: { valueCodeableConcept: { coding: [{ code: expect.stringMatching(/SLOT|BOOKING/) }] } },
+    });
+    expect(fieldsOf(reply)['referralRequestVersion']).toBeUndefined();
+    expect(reply.json.contained).toBeUndefined();
+    expect(ubrnsOf(await review(side, '70104'))).toEqual([]);
+  });
+
+  test('patientContactExpected counts working days from the deferral, by priority', async () => {
+    await using side = await startFarSide();
+    await side.create({ ...SLOT_ISSUE, priority: 'TWO_WEEK_WAIT' });
+    const fields = fieldsOf(await slotIssues(side)) as Record<string, { valueDate: string; valueDateTime: string }>;
+    const received = new Date(fields['ubrnReceived']?.valueDateTime ?? '');
+    const expected = new Date(fields['patientContactExpected']?.valueDate ?? '');
+    const days =
+      (Date.UTC(expected.getUTCFullYear(), expected.getUTCMonth(), expected.getUTCDate()) -
+        Date.UTC(received.getUTCFullYear(), received.getUTCMonth(), received.getUTCDate())) /
+      86_400_000;
+    expect(days === 7 || days === 6 || days === 5).toBe(true);
+    expect([0, 6]).not.toContain(expected.getUTCDay());
+  });
+
+  test('without clinical information nothing reaches a review list, and its arrival puts the referral there', async () => {
+    await using side = await startFarSide();
+    const ubrn = await side.create({ ...DIRECT, hasClinicalInformation: false });
+    expect(ubrnsOf(await review(side, '70101'))).toEqual([]);
+    await side.control('POST', `/referrals/${ubrn}/events`, { type: 'clinical-information-updated' });
+    expect(ubrnsOf(await review(side, '70101'))).toEqual([ubrn]);
+  });
+
+  test('an accepted referral leaves the list, and a change by the referrer brings it back for another review', async () => {
+    await using side = await startFarSide();
+    const ubrn = await side.create(DIRECT);
+    const headers = ifMatch(await side.versionOf(ubrn));
+    expect((await side.send('POST', `/STU3/ReferralRequest/${ubrn}/$ers.acceptReferral`, { headers })).status).toBe(
+      200,
+    );
+    expect(ubrnsOf(await review(side, '70101'))).toEqual([]);
+    for (const [type, status] of [
+      ['priority-changed', 'PRIORITY_CHANGED'],
+      ['clinical-information-updated', 'PRIORITY_AND_LETTER_CHANGED'],
+    ]) {
+      await side.control('POST', `/referrals/${ubrn}/events`, { type });
+      const fields = fieldsOf(await review(side, '70101'));
+      expect(fields['requestContextStatus']).toMatchObject({ valueCodeableConcept: { coding: [{ code: status }] } });
+    }
+  });
+
+  test('a referral may stand on both lists at once', async () => {
+    await using side = await startFarSide({ referrals: 24 });
+    const onReview = ubrnsOf(await review(side, '70104'));
+    const onSlotIssues = ubrnsOf(await slotIssues(side));
+    expect(onReview.filter((ubrn) => onSlotIssues.includes(ubrn))).toHaveLength(1);
+  });
+
+  test('a list holds its own service only, and an empty one is an empty array', async () => {
+    await using side = await startFarSide();
+    await side.create(INDIRECT);
+    expect((await review(side, '70101')).json.entry).toEqual([]);
+    expect((await review(side, '70102')).json.entry).toHaveLength(1);
+  });
+
+  test('a list that is too large is not delivered, whatever the other lists hold: there is no paging to help', async () => {
+    await using side = await startFarSide({ largestWorklistBytes: 6_000 });
+    for (let left = 3; left > 0; left -= 1) await side.create(DIRECT);
+    await side.create(INDIRECT);
+    expect((await review(side, '70102')).status).toBe(200);
+    const reply = await review(side, '70101');
+    expect([reply.status, reply.text]).toEqual([500, '']);
+  });
+});
+
+describe('A008, what a request must say', () => {
+  test('an application must name a service', async () => {
+    await using side = await startFarSide();
+    const reply = await poll(side, 'REFERRALS_FOR_REVIEW');
+    expect([reply.status, codeOf(reply)]).toEqual([422, 'MISSING_VALUE']);
+  });
+
+  test('a user need not: all services of the organisation answer', async () => {
+    await using side = await startFarSide();
+    const ubrns = [await side.create(DIRECT), await side.create(INDIRECT)];
+    const user = await side.signIn({ roles: ['SERVICE_PROVIDER_ADMIN'] });
+    const json = worklistRequest('REFERRALS_FOR_REVIEW');
+    const reply = await side.send('POST', '/STU3/ReferralRequest/$ers.fetchworklist', { ...user, json });
+    expect(ubrnsOf(reply)).toEqual(ubrns);
+  });
+
+  test('a service that does not exist is REFERENCE_NOT_FOUND, one of a neighbour NO_RELATIONSHIP', async () => {
+    await using side = await startFarSide();
+    expect(codeOf(await review(side, '1'))).toBe('REFERENCE_NOT_FOUND');
+    expect(codeOf(await review(side, '79901'))).toBe('NO_RELATIONSHIP');
+  });
+
+  test("an unknown list is INVALID_CODE, a referrer's list is not for a provider", async () => {
+    await using side = await startFarSide();
+    expect(codeOf(await poll(side, 'NO_SUCH_LIST', '70101'))).toBe('INVALID_CODE');
+    expect(codeOf(await poll(side, 'AWAITING_BOOKING', '70101'))).toBe('INVALID_VALUE');
+  });
+
+  test('an unknown parameter is UNEXPECTED_FIELD with its path, a missing list type MISSING_VALUE', async () => {
+    await using side = await startFarSide();
+    const reply = await poll(side, 'REFERRALS_FOR_REVIEW', '70101', { name: 'colour', valueString: 'red' });
+    expect([codeOf(reply), reply.json.issue[0].diagnostics]).toEqual([
+      'UNEXPECTED_FIELD',
+      expect.stringContaining('parameter[2]'),
+    ]);
+    const send = (json: unknown): Promise<Reply> =>
+      side.send('POST', '/STU3/ReferralRequest/$ers.fetchworklist', { json });
+    expect(codeOf(await send(parameters('eRS-FetchWorklist-Parameters-1')))).toBe('MISSING_VALUE');
+    expect(codeOf(await send({ resourceType: 'Parameters', parameter: {} }))).toBe('INVALID_FHIR_STRUCTURE');
+    expect(codeOf(await send(parameters('eRS-RejectReferral-Parameters-1')))).toBe('INVALID_VALUE');
+  });
+
+  test('an indicator and its filter go together, and NOT_ASSIGNED is reserved for specialties', async () => {
+    await using side = await startFarSide();
+    const code = async (...more: unknown[]): Promise<string | undefined> =>
+      codeOf(await poll(side, 'REFERRALS_FOR_REVIEW', '70101', ...more));
+    const specialty = { name: 'specialty', valueCodeableConcept: { coding: [{ code: 'CARDIOLOGY' }] } };
+    expect(await code(indicator('specialtyAssignedIndicator', 'ASSIGNED'))).toBe('MISSING_VALUE');
+    expect(await code(specialty)).toBe('UNEXPECTED_FIELD');
+    expect(await code(indicator('specialtyAssignedIndicator', 'NOT_ASSIGNED'))).toBe('INVALID_VALUE');
+    expect(await code(indicator('specialtyAssignedIndicator', 'PERHAPS'))).toBe('INVALID_CODE');
+    expect(await code(indicator('specialtyAssignedIndicator', 'ASSIGNED'), specialty)).toBeUndefined();
+  });
+
+  test('a clinician filter finds the booked clinician, and NOT_ASSIGNED those without one', async () => {
+    await using side = await startFarSide();
+    const [direct, indirect] = [await side.create(DIRECT), await side.create(INDIRECT)];
+    const start = await review(side, '70101');
+    const id = String(
+      (fieldsOf(start)['allocatedClinician'] as { valueReference: { reference: string } }).valueReference.reference,
+    ).slice('#Practitioner-'.length);
+    const clinician = {
+      name: 'clinician',
+      valueIdentifier: { system: 'http://fhir.nhs.net/Id/sds-user-id', value: id },
+    };
+    const found = await poll(
+      side,
+      'REFERRALS_FOR_REVIEW',
+      '70101',
+      indicator('clinicianAssignedIndicator', 'ASSIGNED'),
+      clinician,
+    );
+    expect(ubrnsOf(found)).toEqual([direct]);
+    const free = await poll(
+      side,
+      'REFERRALS_FOR_REVIEW',
+      '70102',
+      indicator('clinicianAssignedIndicator', 'NOT_ASSIGNED'),
+    );
+    expect(ubrnsOf(free)).toEqual([indirect]);
+  });
+});
+
+test('polls are counted by service in any rolling 24 hours, both lists together, and over-polling is reported', async () => {
+  await using side = await startFarSide({ pollsPerDay: 2 });
+  await poll(side, 'REFERRALS_FOR_REVIEW', '70104');
+  await poll(side, 'APPOINTMENT_SLOT_ISSUES', '70104');
+  expect((await side.control('GET', '/audit')).json).toMatchObject({ pollsPerDayLimit: 2, pollsOverLimit: 0 });
+  side.simulator.clock.advance(20 * 3_600_000);
+  const late = await side.send('POST', '/STU3/ReferralRequest/$ers.fetchworklist', {
+    ...(await side.signIn()),
+    json: worklistRequest('REFERRALS_FOR_REVIEW', '70104'),
+  });
+  expect(late.status).toBe(200);
+  expect((await side.control('GET', '/audit')).json).toMatchObject({
+    pollsOverLimit: 1,
+    polls: { 70104: { '2027-03-01': 2, '2027-03-02': 1 } },
+  });
+});
