@@ -24,7 +24,13 @@ export {
   SYSTEM,
   uuidV5,
 } from './ids.ts';
+export type { StoredFile } from './inbound/document.ts';
+export { availabilityOf, withAvailability, withBinary } from './inbound/document.ts';
+export type { ReferralOptions } from './inbound/referral.ts';
+export { mapCancelAnswer, mapReferral } from './inbound/referral.ts';
 export { buildReviewTask } from './inbound/review-task.ts';
+export type { Unmapped } from './inbound/unmapped.ts';
+export { unmappedOf } from './inbound/unmapped.ts';
 export type { MappingIssue, MappingIssueCode } from './issues.ts';
 export type { BusinessKey } from './keys.ts';
 export {
