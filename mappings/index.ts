@@ -31,6 +31,7 @@ export { mapCancelAnswer, mapReferral } from './inbound/referral.ts';
 export { buildReviewTask } from './inbound/review-task.ts';
 export type { Unmapped } from './inbound/unmapped.ts';
 export { unmappedOf } from './inbound/unmapped.ts';
+export { mapWorklist } from './inbound/worklist.ts';
 export type { MappingIssue, MappingIssueCode } from './issues.ts';
 export type { BusinessKey } from './keys.ts';
 export {

@@ -148,6 +148,8 @@ export interface MappedWorklist {
     readonly ubrn?: Ubrn;
     readonly issues: readonly MappingIssue[];
   }[];
+  /** What the list itself says that no rule names (G-2); what an item says is in its own. */
+  readonly unmapped: readonly { readonly path: string; readonly json: string }[];
 }
 
 /** Codes of `ers-decision`: what a provider can decide (4.3). */

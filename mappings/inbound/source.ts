@@ -49,9 +49,13 @@ export class Source {
   /** The elements of an array without nulls; a lone value is a list of one (1.11). */
   items(): Source[] {
     if (!Array.isArray(this.#value)) return this.exists ? [this] : [];
-    return this.#value
-      .map((value, index) => new Source(value, `${this.at}[${index}]`, this.#fates))
-      .filter((item) => item.exists);
+    return this.elements().filter((item) => item.exists);
+  }
+
+  /** Every element of an array, nulls too, for where each one counts. */
+  elements(): Source[] {
+    if (!Array.isArray(this.#value)) return [];
+    return this.#value.map((value, index) => new Source(value, `${this.at}[${index}]`, this.#fates));
   }
 
   /** The first element of a member that may be an array or a lone value. */
