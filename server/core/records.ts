@@ -4,6 +4,7 @@ import type {
   DecisionCode,
   DecisionCommand,
   DecisionOperation,
+  Ubrn,
   WorklistItem,
   WorklistName,
 } from '../../mappings/index.ts';
@@ -75,7 +76,7 @@ export interface SyncRecord {
 export interface DispatchRecord {
   readonly taskId: string;
   readonly requestId: string;
-  readonly ubrn: string;
+  readonly ubrn: Ubrn;
   readonly serviceRequestId: string;
   /** The Task as the engine last wrote or took note of it; a decision is the difference to it (architecture 4). */
   readonly baseline: Task;

@@ -151,6 +151,7 @@ export function afterReread(
   const isSame = fingerprintOf(facts, record.reviewed.requestContextStatus) === record.sendable.fingerprint;
   if (why === 'unknown' || decision.wasUnknown) {
     if (showsOutcome(decision, facts)) return { kind: 'recorded' };
+    if (decision.isUnknowable) return { kind: 'unknowable' };
     if (facts.version === sent) return again(decision, 0, situation, policy);
     return afterUnknown(decision, facts, isSame, isUntouched(record, facts));
   }

@@ -5,9 +5,11 @@ import {
   type DecisionCode,
   ersVersionOf,
   type FinalStatus,
+  identifierOf,
   type MappedReferral,
   makeOutput,
   normaliseSystem,
+  parseTaskKey,
   reviewStatusOf,
   SYSTEM,
   withExtension,
@@ -82,13 +84,7 @@ const asksAnew = (was: DispatchRecord['reviewed'], is: DispatchRecord['reviewed'
   was.service !== is.service ||
   was.referralType !== is.referralType;
 
-const episodeOf = (task: Task): number =>
-  Number(
-    task.identifier
-      ?.find(({ system }) => system === SYSTEM.reviewTask)
-      ?.value?.split('.')
-      .at(-1) ?? 0,
-  );
+const episodeOf = (task: Task): number => parseTaskKey(identifierOf(task, SYSTEM.reviewTask) ?? '')?.episode ?? 1;
 
 /** The review is open or its decision is under way: it follows e-RS, or ends because e-RS has settled it. */
 function planOpen(situation: ReviewSituation, latest: Episode): ReviewPlan {
@@ -178,6 +174,16 @@ function ended(kind: 'close', situation: ReviewSituation, latest: Episode, task:
     record: { ...record, baseline: task, ended: { at: situation.now, version, recorded } },
     alerts: [],
   };
+}
+
+/**
+ * What a review becomes when e-RS answered a decision with 409 and the referral, read again, has changed: settled there,
+ * or open with the conflict shown (E-5). `situation.listed` are the entries that the review rests on.
+ */
+export function planConflict(situation: ReviewSituation, latest: Episode): ReviewPlan {
+  const settled = settledInErs(situation.referral.facts);
+  if (settled.kind === 'closed') return close(situation, latest, settled);
+  return conflict(situation, latest, buildReview(situation, situation.listed ?? [], episodeOf(latest.task)));
 }
 
 /** E-9b, E-5: the referral changed under a decision that e-RS has not recorded. */

@@ -1,0 +1,124 @@
+import type { Task } from '@medplum/fhirtypes';
+import {
+  CODE_SYSTEM,
+  type DecisionCode,
+  type FinalStatus,
+  makeOutput,
+  withExtension,
+  withReviewStatus,
+} from '../../mappings/index.ts';
+import { CODES, type DispatchRecord, type ErsRefusal } from '../core/index.ts';
+import type { DecisionIssue } from './assessment.ts';
+import type { QueuedDecision } from './delivery.ts';
+import { ersRefusalText } from './ers-refusals.ts';
+import { conflictText } from './plan-review.ts';
+import { type Failure, reopened } from './reopened.ts';
+import { withOffered, withOutputs } from './task-elements.ts';
+
+/** A Task and its record after a step; they are written in one transaction. */
+export interface StepResult {
+  readonly task: Task;
+  readonly record: DispatchRecord;
+}
+
+/** What a recorded decision leaves the review as (4.3, M-141..M-144, M-148). */
+const FINAL: Readonly<Record<DecisionCode, FinalStatus>> = {
+  accept: 'accepted',
+  reject: 'rejected',
+  redirect: 'redirected',
+  'accept-book-later': 'accepted-book-later',
+  'return-with-advice': 'returned-with-advice',
+};
+
+/** E-4: e-RS recorded the decision. `priority` is the referral's by e-RS's answer. */
+export function recorded(
+  { task, record }: StepResult,
+  decision: QueuedDecision,
+  answer: { version: number; at: string; priority?: Task['priority'] },
+): StepResult {
+  const { decision: _, ...rest } = record;
+  const withVersion = withExtension(withOffered(task, []), 'ers-version', { valueUnsignedInt: answer.version });
+  const final = withReviewStatus(
+    withOutputs({ ...withVersion, ...(answer.priority === undefined ? {} : { priority: answer.priority }) }, [
+      ...(task.output ?? []),
+      makeOutput('recorded-version', { valueUnsignedInt: answer.version }),
+    ]),
+    FINAL[decision.code],
+  );
+  return {
+    task: final,
+    record: { ...rest, baseline: final, ended: { at: answer.at, version: answer.version, recorded: true } },
+  };
+}
+
+/** The review open again after a decision that e-RS has not recorded (E-5, E-6, E-9). */
+export function givenBack({ task, record }: StepResult, failure: Failure): StepResult {
+  const { decision: _, ...rest } = record;
+  const open = reopened(task, record.offered, failure);
+  return { task: open, record: { ...rest, baseline: open } };
+}
+
+/** E-5 */
+export const conflicted = (step: StepResult, decision: QueuedDecision, current: number): StepResult =>
+  givenBack(step, {
+    businessStatus: 'decision-conflict',
+    failed: decision.code,
+    ...conflictText(decision.lastAttempt?.version ?? step.record.sendable.version, current),
+  });
+
+/** E-6 */
+export function refusedByErs(step: StepResult, decision: QueuedDecision, refusal: ErsRefusal): StepResult {
+  const coding = refusal.ersCode === undefined ? [] : [{ system: CODE_SYSTEM.apiErrorCode, code: refusal.ersCode }];
+  const correlation = decision.lastAttempt?.correlationId ?? '';
+  return givenBack(step, {
+    businessStatus: 'decision-refused',
+    failed: decision.code,
+    reason: { ...(coding.length === 0 ? {} : { coding }), text: ersRefusalText(refusal.ersCode) },
+    issues: [
+      {
+        severity: 'error',
+        code: 'processing',
+        details: { ...(coding.length === 0 ? {} : { coding }), text: 'e-RS refused the decision' },
+        diagnostics: `HTTP ${refusal.status ?? 'without status'} from e-RS; correlation ${correlation}`,
+      },
+    ],
+  });
+}
+
+const ownFailure = (
+  businessStatus: Failure['businessStatus'],
+  code: 'retries-exhausted' | 'decision-expired',
+  failed: DecisionCode,
+): Failure => {
+  const coding = [{ system: CODE_SYSTEM.decisionIssue, code }];
+  return {
+    businessStatus,
+    failed,
+    reason: { coding, text: CODES[code].happened },
+    issues: [{ severity: 'error', code: 'timeout', details: { coding, text: CODES[code].happened } }],
+  };
+};
+
+/** E-9a */
+export const exhausted = (step: StepResult, decision: QueuedDecision): StepResult =>
+  givenBack(step, ownFailure('delivery-failed', 'retries-exhausted', decision.code));
+
+/** E-9b */
+export const expired = (step: StepResult, decision: QueuedDecision): StepResult =>
+  givenBack(step, ownFailure('decision-expired', 'decision-expired', decision.code));
+
+/** E-9c: every violated rule is in the contained OperationOutcome; the first one is the reason shown. */
+export function invalid(step: StepResult, issues: readonly DecisionIssue[]): StepResult {
+  const [first] = issues;
+  const coding = (issue: DecisionIssue) => [{ system: CODE_SYSTEM.decisionIssue, code: issue.code }];
+  return givenBack(step, {
+    businessStatus: 'decision-invalid',
+    reason: first === undefined ? { text: 'The update breaks a rule.' } : { coding: coding(first), text: first.text },
+    issues: issues.map((issue) => ({
+      severity: 'error',
+      code: 'business-rule',
+      details: { coding: coding(issue), text: issue.text },
+      expression: [issue.expression],
+    })),
+  });
+}

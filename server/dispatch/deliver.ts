@@ -1,0 +1,310 @@
+import { createHash, randomUUID } from 'node:crypto';
+import {
+  buildDecisionRequest,
+  CODE_SYSTEM,
+  type DecisionRequest,
+  reviewStatusOf,
+  toErsPriority,
+  withReviewStatus,
+} from '../../mappings/index.ts';
+import type { DispatchRecord, ErsReferral, Fate, TransactionEntry, UserSession } from '../core/index.ts';
+import {
+  type Attempt,
+  afterAnswer,
+  type DeliveryStep,
+  exhausted,
+  expired,
+  nextDelivery,
+  type QueuedDecision,
+  refusedByErs,
+  type StepResult,
+} from '../decisions/index.ts';
+import { loadReview, type RejectionReference, type Review } from './load.ts';
+import type { DispatchOptions } from './room.ts';
+import { landRecorded, settle } from './settle.ts';
+import { attemptAudit } from './witness.ts';
+import { writeStep } from './write.ts';
+
+// D1  A referral has at most one e-RS write in flight: deliver runs in the referral's turn only.
+// D2  A write whose answer was lost is settled by reading e-RS; it is sent again only when e-RS shows that it was not
+//     applied, or as the one probe of target-model 4.5.
+// D3  A final businessStatus means that e-RS recorded it; an open one means that e-RS has not.
+// D4  Nothing destructive happens by default: what is sent is the command that decisions read from the Task.
+//
+// Steps, and what a crash right after each leaves behind:
+//   1 take over (take-over.ts): nothing was written; the Task still differs from its record and is found again.
+//   2 write the attempt: outcome `unknown`, Task `decision-sending`; found again and settled by reading e-RS, although
+//     the call may never have left.
+//   3 call e-RS: the same.
+//   4 write what the answer means, in one transaction: done, or queued with the time of the next attempt.
+//   5 settle (settle.ts): read e-RS, land it, and write the step in the same transaction; repeated after a crash.
+
+/** A review in hand: as it was loaded, and as it shall be. Nothing is written before a step needs it. */
+export interface InHand {
+  readonly review: Review;
+  readonly step: StepResult;
+  /** `step` has not been written yet. */
+  readonly isDirty: boolean;
+}
+
+/** A clinician's session with the SDS user id that e-RS gave for it (A030). */
+export interface IdentifiedSession {
+  readonly session: UserSession;
+  readonly sdsUserId: string;
+}
+
+/** What to do after a delivery: `reload` at once, `later` not before, `rest` until something changes. */
+export type Next =
+  | { readonly kind: 'rest' }
+  | { readonly kind: 'reload' }
+  | { readonly kind: 'later'; readonly afterMs: number };
+
+const rest: Next = { kind: 'rest' };
+const reload: Next = { kind: 'reload' };
+const later = (afterMs: number): Next => ({ kind: 'later', afterMs: Math.max(afterMs, 10) });
+
+/** How long a failing store, or a reread that e-RS refuses, is left alone. */
+const RETRY_MS = 2_000;
+
+/** Brings a decision one step further. Runs in the referral's turn. */
+export async function deliver(
+  options: DispatchOptions,
+  hand: InHand,
+  identified: IdentifiedSession | undefined,
+  reference: RejectionReference,
+): Promise<Next> {
+  const { decision } = hand.step.record;
+  if (decision === undefined) return hand.isDirty ? write(options, hand, hand.step) : rest;
+  const now = options.clock.now().toISOString();
+  const channel =
+    identified !== undefined ? 'user' : isUnattended(options, hand.step.record, decision) ? 'application' : 'none';
+  const step = nextDelivery(hand.step.record, decision, { now, channel }, options.policy);
+  switch (step.kind) {
+    case 'send':
+      return send(options, hand, decision, step.version, identified, reference);
+    case 'reread':
+      return settle(options, hand.review, decision, step.why);
+    case 'wait': {
+      const written = hand.isDirty ? await write(options, hand, hand.step) : rest;
+      return written.kind === 'rest' ? later(Date.parse(step.until) - Date.parse(now)) : written;
+    }
+    default:
+      return apply(options, hand, decision, step, []);
+  }
+}
+
+/** NHS England lets applications send accepts and triage outcomes, each after approval; a site names those it got (4.7). */
+function isUnattended({ services }: DispatchOptions, record: DispatchRecord, { code }: QueuedDecision): boolean {
+  const isPermitted = code === 'accept' || code === 'accept-book-later' || code === 'return-with-advice';
+  const service = services.find(({ id }) => id === record.reviewed.service);
+  return isPermitted && (service?.unattended.includes(code) ?? false);
+}
+
+async function send(
+  options: DispatchOptions,
+  hand: InHand,
+  decision: QueuedDecision,
+  version: number,
+  identified: IdentifiedSession | undefined,
+  reference: RejectionReference,
+): Promise<Next> {
+  if (decision.code === 'reject' && reference.system === undefined) return later(RETRY_MS);
+  const request = buildDecisionRequest(decision.command, {
+    rejectionReasonSystem: reference.system ?? '',
+    attachments: [],
+    ...priorityOf(hand.step.record),
+  });
+  const attempt = attemptOf(decision, request, version, identified, options.clock.now().toISOString());
+  const { nextAttemptAt: _, ...queued } = decision;
+  const sending: QueuedDecision = { ...queued, attempts: attempt.number, lastAttempt: attempt };
+  const task = withReviewStatus(hand.step.task, 'decision-sending');
+  const inFlight: StepResult = { task, record: { ...hand.step.record, baseline: task, decision: sending } };
+  // Step 2
+  const written = await write(options, hand, inFlight);
+  if (written.kind !== 'rest') return written;
+
+  // Step 3
+  const { taskId, ubrn } = hand.step.record;
+  const startedMs = options.clock.monotonicMs();
+  const fate = await options.ers.sendDecision(
+    { operation: request.operation, ubrn, version, ...(request.body === undefined ? {} : { body: request.body }) },
+    {
+      correlationId: attempt.correlationId,
+      priority: 'decision',
+      ...(identified === undefined ? {} : { session: identified.session }),
+    },
+  );
+  options.log[fate.kind === 'ok' ? 'info' : 'warn']('dispatch.decision.answered', {
+    taskId,
+    decision: decision.code,
+    operation: attempt.operation,
+    attempt: attempt.number,
+    correlationId: attempt.correlationId,
+    tookMs: Math.round(options.clock.monotonicMs() - startedMs),
+    ...(fate.kind === 'ok' ? { version: fate.value.version } : { code: fate.code, ...refusalFields(fate) }),
+  });
+  return answered(options, taskId, hand.review.key, sending, fate);
+}
+
+const refusalFields = (fate: Exclude<Fate<ErsReferral>, { kind: 'ok' }>) => ({
+  ...(fate.refusal?.status === undefined ? {} : { status: fate.refusal.status }),
+  ...(fate.refusal?.ersCode === undefined ? {} : { ersCode: fate.refusal.ersCode }),
+  ...(fate.refusal?.ersRequestId === undefined ? {} : { ersRequestId: fate.refusal.ersRequestId }),
+});
+
+function attemptOf(
+  decision: QueuedDecision,
+  request: DecisionRequest,
+  version: number,
+  identified: IdentifiedSession | undefined,
+  startedAt: string,
+): Attempt {
+  const number = decision.attempts + 1;
+  return {
+    number,
+    correlationId: randomUUID(),
+    operation: request.operation,
+    version,
+    bodyHash: createHash('sha256')
+      .update(JSON.stringify(request.body ?? null))
+      .digest('base64url'),
+    mode: identified === undefined ? 'application' : 'user',
+    ...(identified === undefined ? {} : { sender: identified.sdsUserId }),
+    startedAt,
+    outcome: 'unknown',
+  };
+}
+
+function priorityOf(record: DispatchRecord) {
+  const code = record.reviewed.priority;
+  const currentPriority = code === undefined ? undefined : toErsPriority({ system: CODE_SYSTEM.priority, code });
+  return currentPriority === undefined ? {} : { currentPriority };
+}
+
+/** Step 4: what e-RS's answer means for the Task, its record and the audit. */
+async function answered(
+  options: DispatchOptions,
+  taskId: string,
+  key: string,
+  decision: QueuedDecision,
+  fate: Fate<ErsReferral>,
+): Promise<Next> {
+  const loaded = await loadReview(options.store, taskId, key);
+  if (!loaded.ok) return later(RETRY_MS); // the attempt stays `unknown` and is settled by reading e-RS
+  const review = loaded.value;
+  const attempt = decision.lastAttempt;
+  if (review === undefined || attempt === undefined) return reload;
+  const now = options.clock.now().toISOString();
+  const step = afterAnswer(decision, fate, { now, random: options.random() }, options.policy);
+  const witness = audit(options, review, attempt, fate, now);
+  if (fate.kind === 'ok') return landRecorded(options, review, decision, fate.value, witness);
+  const hand: InHand = {
+    review,
+    step: { task: review.record.data.baseline, record: review.record.data },
+    isDirty: false,
+  };
+  if (fate.kind === 'reread' || (step.kind === 'reread' && step.why === 'unknown')) {
+    const noted =
+      step.kind === 'reread' && step.why === 'unknown' ? { ...decision, wasUnknown: true } : settledAttempt(decision);
+    const written = await write(
+      options,
+      hand,
+      { ...hand.step, record: { ...hand.step.record, decision: noted } },
+      witness,
+    );
+    if (written.kind !== 'rest') return written;
+    if (step.kind !== 'reread') return reload;
+    if (step.afterMs > 0) return later(step.afterMs);
+    const again = await loadReview(options.store, taskId, key);
+    return again.ok && again.value !== undefined ? settle(options, again.value, noted, step.why) : later(RETRY_MS);
+  }
+  return apply(options, hand, decision, step, witness);
+}
+
+/** The decision with its last attempt known not to have been applied. */
+const settledAttempt = (decision: QueuedDecision): QueuedDecision =>
+  decision.lastAttempt === undefined
+    ? decision
+    : { ...decision, lastAttempt: { ...decision.lastAttempt, outcome: 'not-applied' } };
+
+function audit(
+  options: DispatchOptions,
+  review: Review,
+  attempt: Attempt,
+  fate: Fate<ErsReferral>,
+  recordedAt: string,
+): TransactionEntry[] {
+  const refusal = fate.kind === 'ok' ? { status: 200 } : (fate.refusal ?? {});
+  const about = { ...refusal, recorded: recordedAt, isRecorded: fate.kind === 'ok' };
+  const task = review.task ?? { ...review.record.data.baseline, id: review.record.data.taskId };
+  return [{ kind: 'create', resource: attemptAudit(task, attempt, about, options.ids) }];
+}
+
+/** Writes the Task and record that a step makes (E-5..E-9). */
+async function apply(
+  options: DispatchOptions,
+  hand: InHand,
+  decision: QueuedDecision,
+  step: DeliveryStep,
+  witnesses: readonly TransactionEntry[],
+): Promise<Next> {
+  const { task, record } = hand.step;
+  const now = options.clock.now();
+  switch (step.kind) {
+    case 'again': {
+      const queued = withReviewStatus(task, 'decision-queued');
+      const waiting = { ...settledAttempt(decision), nextAttemptAt: step.at };
+      const written = await write(
+        options,
+        hand,
+        { task: queued, record: { ...record, baseline: queued, decision: waiting } },
+        witnesses,
+      );
+      return written.kind === 'rest' ? later(Date.parse(step.at) - now.getTime()) : written;
+    }
+    case 'await-user': {
+      const waiting = withReviewStatus(task, 'awaiting-user-authorisation');
+      const isNew = hand.isDirty || reviewStatusOf(record.baseline) !== 'awaiting-user-authorisation';
+      if (!isNew) return rest;
+      return write(
+        options,
+        hand,
+        { task: waiting, record: { ...record, baseline: waiting, decision: settledAttempt(decision) } },
+        witnesses,
+      );
+    }
+    case 'refused':
+      if (step.isDefect) options.alerts.raise('ers-request-wrong', record.taskId);
+      return write(options, hand, refusedByErs(hand.step, decision, step.refusal), witnesses);
+    case 'give-back':
+      return write(options, hand, exhausted(hand.step, decision), witnesses);
+    case 'expired':
+      return write(options, hand, expired(hand.step, decision), witnesses);
+    case 'unknowable': {
+      options.alerts.raise('outcome-unknown', record.taskId);
+      return write(
+        options,
+        hand,
+        { task, record: { ...record, decision: { ...decision, wasUnknown: true, isUnknowable: true } } },
+        witnesses,
+      );
+    }
+    case 'send':
+    case 'wait':
+    case 'reread':
+    case 'recorded':
+    case 'conflict':
+      return reload; // these are acted upon where they arise: deliver, answered, settle
+  }
+}
+
+async function write(
+  options: DispatchOptions,
+  hand: InHand,
+  step: StepResult,
+  witnesses: readonly TransactionEntry[] = [],
+): Promise<Next> {
+  const written = await writeStep(options, hand.review, step, witnesses);
+  if (written.ok) return rest;
+  return written.code === 'conflict' ? reload : later(written.retryAfterMs ?? RETRY_MS);
+}

@@ -1,0 +1,251 @@
+import { identifierOf, SYSTEM } from '../../mappings/index.ts';
+import { type DispatchRecord, describeError, type EngineAnswer, type Ubrn, type UserSession } from '../core/index.ts';
+import { listRecords } from '../store/index.ts';
+import { deliver, type IdentifiedSession, type Next } from './deliver.ts';
+import { assessContext, loadReview, type Review, readRejectionReference } from './load.ts';
+import type { DispatchOptions } from './room.ts';
+import { identify } from './sessions.ts';
+import { takeOver } from './take-over.ts';
+import { writeStep } from './write.ts';
+
+/** Reconciles decided Tasks and e-RS: the one hard place. */
+export interface Dispatch {
+  start(): void;
+  /** Lets what is in flight end; what is queued stays in the store. */
+  stop(): Promise<void>;
+  /** A Task changed: look soon. */
+  wake(taskId?: string): void;
+  /** Sends a Task's decision with a clinician's session (4.7); resolves when its fate is on the Task. */
+  send(taskId: string, session: UserSession): Promise<EngineAnswer<void>>;
+  /** Scans, and resolves when nothing is due any more; for tests and for shutdown. */
+  settled(): Promise<void>;
+  /** Compares every open review with its record (architecture 4, scan b). */
+  sweep(): Promise<void>;
+}
+
+/** Decided and not final, by state, whoever wrote it (architecture 4, scan a). */
+const DECIDED_QUERIES = [
+  'status=accepted,rejected&business-status:missing=true',
+  'status=accepted,rejected&business-status=awaiting-review,under-review,referral-changed,decision-invalid,decision-conflict,decision-refused,decision-expired,delivery-failed,decision-queued,decision-sending,awaiting-user-authorisation',
+  // What is on its way has a record of it, whatever somebody made of the Task's status.
+  'business-status=decision-queued,decision-sending,awaiting-user-authorisation',
+];
+const PAGE = '&_count=200&_sort=authored-on';
+const URGENCY = ['asap', 'stat', 'urgent', 'routine'];
+
+export function createDispatch(options: DispatchOptions): Dispatch {
+  const { store, clock, log, alerts, turns } = options;
+  const stopped = new AbortController();
+  /** Task id → the monotonic time from which it is due; what is absent rests. */
+  const due = new Map<string, number>();
+  /** Sessions handed in with a Task, in memory only, until its decision is settled. */
+  const sessions = new Map<string, IdentifiedSession>();
+  /** Task id → identifier and UBRN of reviews that are known to be open: a deleted Task is found by it. */
+  const known = new Map<string, { key: string; ubrn: Ubrn }>();
+  const running = new Map<string, Promise<void>>();
+  let standing: IdentifiedSession | undefined;
+  let ring = () => {};
+  let loops: Promise<unknown> = Promise.resolve();
+
+  const schedule = (taskId: string, atMs: number) => {
+    due.set(taskId, Math.min(due.get(taskId) ?? Number.POSITIVE_INFINITY, atMs));
+    ring();
+  };
+
+  async function handle(taskId: string): Promise<void> {
+    const first = await loadReview(store, taskId, known.get(taskId)?.key);
+    if (!first.ok) return schedule(taskId, clock.monotonicMs() + 2_000);
+    if (first.value === undefined) return;
+    const { ubrn } = first.value.record.data;
+    await turns.take(ubrn, async () => {
+      for (let tries = 0; tries < 8; tries += 1) {
+        const next = await advance(taskId, first.value?.key);
+        if (next.kind === 'rest') return;
+        if (next.kind === 'later') return schedule(taskId, clock.monotonicMs() + next.afterMs);
+      }
+      schedule(taskId, clock.monotonicMs() + 1_000);
+    });
+  }
+
+  /** One step of one review, in its referral's turn. */
+  async function advance(taskId: string, key: string | undefined): Promise<Next> {
+    const loaded = await loadReview(store, taskId, key);
+    if (!loaded.ok) return { kind: 'later', afterMs: 2_000 };
+    const review = loaded.value;
+    if (review === undefined) return { kind: 'rest' };
+    remember(review);
+    const record = review.record.data;
+    const reference = await readRejectionReference(store, clock.now().toISOString());
+    const taken = takeOver(review.task, record, assessContext(record, reference), clock.now().toISOString());
+    report(
+      review,
+      taken.repaired,
+      taken.refused.map(({ code }) => code),
+    );
+    const step = taken.step ?? { task: record.baseline, record };
+    const isDirty = taken.step !== undefined;
+    if (step.record.decision === undefined) {
+      sessions.delete(taskId);
+      if (!isDirty) return { kind: 'rest' };
+      const written = await writeStep(options, review, step);
+      return written.ok ? { kind: 'rest' } : { kind: written.code === 'conflict' ? 'reload' : 'later', afterMs: 2_000 };
+    }
+    const session = sessions.get(taskId) ?? (await standingSession());
+    return deliver(options, { review, step, isDirty }, session, reference);
+  }
+
+  async function standingSession(): Promise<IdentifiedSession | undefined> {
+    if (options.standingSession === undefined) return undefined;
+    const session = await options.standingSession();
+    if (session === undefined || session.token === standing?.session.token) return session && standing;
+    const identified = await identify(options.ers, session);
+    standing = identified.ok ? identified.value : undefined;
+    return standing;
+  }
+
+  function remember(review: Review): void {
+    const { taskId, ubrn, ended } = review.record.data;
+    if (ended === undefined) known.set(taskId, { key: review.key, ubrn });
+    else known.delete(taskId);
+  }
+
+  function report(review: Review, repaired: readonly string[], refused: readonly string[]): void {
+    const { taskId } = review.record.data;
+    for (const element of repaired) log.warn('dispatch.task.repaired', { taskId, element });
+    if (repaired.length > 0) alerts.raise('task-repaired', taskId);
+    for (const code of refused) log.warn('dispatch.decision.refused', { taskId, code });
+  }
+
+  function run(taskId: string): void {
+    due.delete(taskId);
+    const work = handle(taskId)
+      .catch((error: unknown) => {
+        log.error('dispatch.task.failed', { taskId, ...describeError(error) });
+        schedule(taskId, clock.monotonicMs() + 5_000);
+      })
+      .finally(() => {
+        running.delete(taskId);
+        ring();
+      });
+    running.set(taskId, work);
+  }
+
+  /** Starts what is due, as far as there is room; answers when the next one will be. */
+  function startDue(): number {
+    const nowMs = clock.monotonicMs();
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const [taskId, atMs] of due) {
+      if (running.size >= options.parallel) return nextMs;
+      if (atMs > nowMs || running.has(taskId)) nextMs = Math.min(nextMs, atMs > nowMs ? atMs : nextMs);
+      else run(taskId);
+    }
+    return nextMs;
+  }
+
+  async function work(): Promise<void> {
+    while (!stopped.signal.aborted) {
+      const rung = new Promise<void>((resolve) => {
+        ring = resolve;
+      });
+      const nextMs = startDue();
+      if (nextMs === Number.POSITIVE_INFINITY) await Promise.race([rung, aborted(stopped.signal)]);
+      else {
+        const waited = new AbortController();
+        const wait = clock.sleep(nextMs - clock.monotonicMs(), AbortSignal.any([waited.signal, stopped.signal]));
+        await Promise.race([rung, wait]);
+        waited.abort();
+      }
+    }
+  }
+
+  /** Finds decided Tasks by state, most urgent first. */
+  async function scan(): Promise<void> {
+    const found = new Map<string, number>();
+    for (const query of DECIDED_QUERIES) {
+      let next: string | undefined;
+      do {
+        const page = await store.search('Task', query + PAGE, next);
+        if (!page.ok) return log.warn('dispatch.scan.failed', { code: page.code });
+        for (const task of page.value.matches) {
+          const priority = 'priority' in task ? String(task.priority) : '';
+          if (identifierOf(task, SYSTEM.reviewTask) !== undefined) found.set(task.id, URGENCY.indexOf(priority));
+        }
+        next = page.value.next;
+      } while (next !== undefined);
+    }
+    const nowMs = clock.monotonicMs();
+    for (const [taskId] of [...found].sort(([, a], [, b]) => a - b)) if (!due.has(taskId)) schedule(taskId, nowMs);
+  }
+
+  async function sweep(): Promise<void> {
+    if (known.size === 0) {
+      const records = await listRecords<DispatchRecord>(store, 'ers-dispatch');
+      if (!records.ok) return log.warn('dispatch.sweep.failed', { code: records.code });
+      for (const { key, data } of records.value) {
+        if (data.ended === undefined) known.set(data.taskId, { key, ubrn: data.ubrn });
+      }
+    }
+    for (const taskId of known.keys())
+      if (!running.has(taskId) && !due.has(taskId)) schedule(taskId, clock.monotonicMs());
+  }
+
+  async function every(ms: number, name: string, job: () => Promise<void>): Promise<void> {
+    while (!stopped.signal.aborted) {
+      await job().catch((error: unknown) => log.error(`dispatch.${name}.failed`, describeError(error)));
+      await clock.sleep(ms, stopped.signal);
+    }
+  }
+
+  const unsubscribe = store.onChange(({ type, id }) => {
+    if (type === 'Task') schedule(id, clock.monotonicMs());
+  });
+
+  return {
+    start() {
+      loops = Promise.all([
+        work(),
+        every(options.scanEveryMs, 'scan', scan),
+        every(options.sweepEveryMs, 'sweep', sweep),
+      ]);
+    },
+    async stop() {
+      unsubscribe();
+      stopped.abort();
+      ring();
+      await loops;
+      await Promise.all(running.values());
+    },
+    wake(taskId) {
+      if (taskId === undefined) void scan();
+      else schedule(taskId, clock.monotonicMs());
+    },
+    async send(taskId, session) {
+      const identified = await identify(options.ers, session);
+      if (!identified.ok) return identified;
+      sessions.set(taskId, identified.value);
+      await handle(taskId);
+      const after = await loadReview(store, taskId, known.get(taskId)?.key);
+      if (!after.ok) return { ok: false, code: 'store-unavailable' };
+      if (after.value === undefined) return { ok: false, code: 'resource-not-found' };
+      const { ended, decision } = after.value.record.data;
+      if (ended?.recorded) return { ok: true, value: undefined };
+      if (decision === undefined) return { ok: false, code: 'decision-not-available' };
+      return { ok: true, value: undefined };
+    },
+    async settled() {
+      await scan();
+      const nowMs = clock.monotonicMs();
+      while (running.size > 0 || [...due.values()].some((atMs) => atMs <= nowMs)) {
+        ring();
+        await Promise.race([...running.values(), new Promise((resolve) => setImmediate(resolve))]);
+      }
+    },
+    sweep,
+  };
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });

@@ -1,0 +1,3 @@
+export type { Dispatch } from './dispatch.ts';
+export { createDispatch } from './dispatch.ts';
+export type { DispatchOptions } from './room.ts';

@@ -1,0 +1,28 @@
+import type { IdSpace } from '../../mappings/index.ts';
+import type { Alerts, Clock, ErsClient, Log, SiteService, Store, Turns, UserSession } from '../core/index.ts';
+import type { DeliveryPolicy } from '../decisions/index.ts';
+import type { Landing } from '../landing/index.ts';
+
+/** What the dispatch room is built from. */
+export interface DispatchOptions {
+  readonly store: Store;
+  readonly ers: ErsClient;
+  readonly landing: Landing;
+  /** Shared with intake: one worker per referral, by UBRN (D1). */
+  readonly turns: Turns;
+  readonly clock: Clock;
+  /** Numbers in [0, 1). */
+  readonly random: () => number;
+  readonly log: Log;
+  readonly alerts: Alerts;
+  readonly ids: IdSpace;
+  readonly services: readonly SiteService[];
+  readonly policy: DeliveryPolicy;
+  /** How often decided Tasks are looked for, and how often all open reviews are compared with their records. */
+  readonly scanEveryMs: number;
+  readonly sweepEveryMs: number;
+  /** Reviews handled at the same time; each referral's calls stay in turn. */
+  readonly parallel: number;
+  /** A clinician who is always signed in; the demo's only. */
+  readonly standingSession?: () => Promise<UserSession | undefined>;
+}

@@ -1,0 +1,207 @@
+import { randomUUID } from 'node:crypto';
+import { withReviewStatus } from '../../mappings/index.ts';
+import type { ErsReferral, TransactionEntry } from '../core/index.ts';
+import {
+  afterReread,
+  type DeliveryStep,
+  exhausted,
+  planConflict,
+  type QueuedDecision,
+  type RereadReason,
+  recorded,
+} from '../decisions/index.ts';
+import type { LandingSituation, ReviewWrites } from '../landing/index.ts';
+import type { Next } from './deliver.ts';
+import type { Review } from './load.ts';
+import type { DispatchOptions } from './room.ts';
+import { decisionProvenance } from './witness.ts';
+import { writeStep } from './write.ts';
+
+const rest: Next = { kind: 'rest' };
+const reload: Next = { kind: 'reload' };
+const RETRY_MS = 2_000;
+/** How long a referral whose decision cannot be settled is left alone between two reads. */
+const UNSETTLED_MS = 60_000;
+
+/** E-4: e-RS's answer is landed, and the Task becomes final in the same transaction (I-13). */
+export async function landRecorded(
+  options: DispatchOptions,
+  review: Review,
+  decision: QueuedDecision,
+  answer: ErsReferral,
+  witnesses: readonly TransactionEntry[],
+): Promise<Next> {
+  const landed = await options.landing.land({
+    source: answer.source,
+    items: undefined,
+    review: (situation) => recordedWrites(options, situation, review, decision, answer.version, witnesses),
+  });
+  options.alerts.clear('outcome-unknown', review.record.data.taskId);
+  if (landed.kind === 'landed' || landed.kind === 'unchanged') return rest;
+  // The answer cannot be kept as a referral; that e-RS recorded the decision is true all the same.
+  const at = options.clock.now().toISOString();
+  const step = recorded({ task: review.record.data.baseline, record: review.record.data }, decision, {
+    version: answer.version,
+    at,
+  });
+  const written = await writeStep(options, review, step, [
+    ...witnesses,
+    provenance(options, review, decision, answer.version, at),
+  ]);
+  if (written.ok) return rest;
+  return { kind: 'later', afterMs: written.retryAfterMs ?? RETRY_MS };
+}
+
+function recordedWrites(
+  options: DispatchOptions,
+  situation: LandingSituation,
+  review: Review,
+  decision: QueuedDecision,
+  version: number,
+  witnesses: readonly TransactionEntry[],
+): ReviewWrites {
+  const at = situation.now;
+  const record = situation.latest?.record ?? review.record.data;
+  const priority = situation.referral.serviceRequest.priority;
+  const step = recorded({ task: record.baseline, record }, decision, {
+    version,
+    at,
+    ...(priority === undefined ? {} : { priority }),
+  });
+  return { ...step, extra: [...witnesses, provenance(options, review, decision, version, at)], alerts: [] };
+}
+
+function provenance(
+  options: DispatchOptions,
+  review: Review,
+  decision: QueuedDecision,
+  version: number,
+  at: string,
+): TransactionEntry {
+  const sender = decision.lastAttempt?.sender;
+  const about = {
+    code: decision.code,
+    version,
+    recorded: at,
+    ...(decision.decider === undefined ? {} : { decider: decision.decider }),
+    ...(sender === undefined ? {} : { sender }),
+  };
+  return { kind: 'create', resource: decisionProvenance(review.record.data, about, options.ids) };
+}
+
+/**
+ * Step 5: reads the referral again and, in the transaction that lands it, writes what that means for the decision.
+ * Source: target-model 4.5
+ */
+export async function settle(
+  options: DispatchOptions,
+  review: Review,
+  decision: QueuedDecision,
+  why: RereadReason,
+): Promise<Next> {
+  const { taskId, ubrn } = review.record.data;
+  const correlationId = decision.lastAttempt?.correlationId ?? randomUUID();
+  const read = await options.ers.fetchReferral(ubrn, { correlationId, priority: 'decision' });
+  if (read.kind !== 'ok') {
+    options.log.warn('dispatch.referral.unread', { taskId, code: read.code, correlationId });
+    const isHidden = read.kind === 'refused';
+    if (isHidden && why === 'unknown') options.alerts.raise('outcome-unknown', taskId);
+    return { kind: 'later', afterMs: isHidden ? UNSETTLED_MS : Math.max(read.afterMs, RETRY_MS) };
+  }
+  let step: DeliveryStep | undefined;
+  const landed = await options.landing.land({
+    source: read.value.source,
+    items: undefined,
+    review: (situation) => {
+      const settled = settledWrites(options, situation, review, decision, why);
+      step = settled.step;
+      return settled.writes;
+    },
+  });
+  if (landed.kind !== 'landed' && landed.kind !== 'unchanged') return { kind: 'later', afterMs: UNSETTLED_MS };
+  options.log.info('dispatch.decision.settled', {
+    taskId,
+    decision: decision.code,
+    code: step?.kind ?? 'none',
+    correlationId,
+  });
+  if (step?.kind === 'unknowable') {
+    options.alerts.raise('outcome-unknown', taskId);
+    return { kind: 'later', afterMs: UNSETTLED_MS };
+  }
+  options.alerts.clear('outcome-unknown', taskId);
+  if (step?.kind === 'again') return { kind: 'later', afterMs: Date.parse(step.at) - options.clock.now().getTime() };
+  return reload;
+}
+
+interface Settled {
+  readonly step: DeliveryStep;
+  readonly writes: ReviewWrites;
+}
+
+function settledWrites(
+  options: DispatchOptions,
+  situation: LandingSituation,
+  review: Review,
+  given: QueuedDecision,
+  why: RereadReason,
+): Settled {
+  const latest = situation.latest;
+  const record = latest?.record ?? review.record.data;
+  const decision = record.decision ?? given;
+  const { facts } = situation.referral;
+  const at = { now: situation.now, random: options.random() };
+  const step = afterReread(record, decision, why, facts, at, options.policy);
+  const isUnknown = why === 'unknown' || decision.wasUnknown;
+  const nothing: Settled = { step, writes: { alerts: [] } };
+  if (latest === undefined || record.decision === undefined)
+    return { step: { kind: 'conflict' }, writes: { alerts: [] } };
+  const notApplied: QueuedDecision = {
+    ...decision,
+    wasUnknown: isUnknown,
+    ...(decision.lastAttempt && { lastAttempt: { ...decision.lastAttempt, outcome: 'not-applied' as const } }),
+  };
+  switch (step.kind) {
+    case 'recorded':
+      return { step, writes: recordedWrites(options, situation, review, decision, facts.version, []) };
+    case 'again': {
+      const task = withReviewStatus(record.baseline, 'decision-queued');
+      return {
+        step,
+        writes: {
+          task,
+          record: { ...record, baseline: task, decision: { ...notApplied, nextAttemptAt: step.at } },
+          alerts: [],
+        },
+      };
+    }
+    case 'send': {
+      const probe = decision.code === 'accept' && isUnknown;
+      const next: QueuedDecision = {
+        ...notApplied,
+        probeUsed: decision.probeUsed || probe,
+        resendUsed: decision.resendUsed || why === 'conflict',
+      };
+      const sendable = { ...record.sendable, version: facts.version };
+      return { step, writes: { record: { ...record, sendable, decision: next }, alerts: [] } };
+    }
+    case 'unknowable':
+      return decision.isUnknowable
+        ? nothing
+        : {
+            step,
+            writes: {
+              record: { ...record, decision: { ...decision, wasUnknown: true, isUnknowable: true } },
+              alerts: ['outcome-unknown'],
+            },
+          };
+    case 'give-back':
+      return { step, writes: { ...exhausted({ task: record.baseline, record }, decision), alerts: [] } };
+    case 'conflict': {
+      const plan = planConflict({ ...situation, listed: situation.sync?.items }, { task: latest.task, record });
+      return { step, writes: plan.kind === 'none' ? { alerts: [] } : { ...plan, alerts: [...plan.alerts] } };
+    }
+    default:
+      return nothing;
+  }
+}

@@ -1,0 +1,112 @@
+import type { Task } from '@medplum/fhirtypes';
+import type { DispatchRecord } from '../core/index.ts';
+import {
+  type AssessContext,
+  assessFound,
+  type DecisionIssue,
+  invalid,
+  notesAdded,
+  type StepResult,
+} from '../decisions/index.ts';
+
+/** What the engine made of a Task as it found it. `step`: what has to be written first, if anything. */
+export interface TakenOver {
+  readonly step?: StepResult;
+  /** Elements that were restored: somebody wrote what only the engine writes. */
+  readonly repaired: readonly string[];
+  readonly refused: readonly DecisionIssue[];
+}
+
+/**
+ * Takes over what others wrote on a Task: adopts a valid decision into the record, notes a claim, a note or an owner,
+ * gives an invalid decision back (E-9c), restores what was forged, and what was changed too late.
+ * Source: architecture 4; E-2, E-9c, T-1..T-16
+ */
+export function takeOver(
+  found: Task | undefined,
+  record: DispatchRecord,
+  context: AssessContext,
+  now: string,
+): TakenOver {
+  const { baseline } = record;
+  if (found === undefined) return { step: { task: baseline, record }, repaired: ['Task'], refused: [] };
+  const { assessment, forged } = assessFound({ baseline, task: found, offered: record.offered, context });
+  const repaired = forged.length === 0 ? {} : { repaired: forged };
+  const nothing: TakenOver = { repaired: [], refused: [] };
+  switch (assessment.kind) {
+    case 'unchanged':
+      return forged.length === 0 ? nothing : { step: { task: baseline, record }, repaired: forged, refused: [] };
+    case 'annotated':
+      return {
+        ...nothing,
+        ...repaired,
+        step: { task: assessment.task, record: { ...record, baseline: assessment.task } },
+      };
+    case 'taken-back': {
+      const { decision: _, ...rest } = record;
+      return {
+        ...nothing,
+        ...repaired,
+        step: { task: assessment.task, record: { ...rest, baseline: assessment.task } },
+      };
+    }
+    case 'decided':
+      return {
+        ...nothing,
+        ...repaired,
+        step: {
+          task: assessment.task,
+          record: {
+            ...record,
+            baseline: assessment.task,
+            decision: {
+              code: assessment.decision,
+              command: assessment.command,
+              queuedAt: now,
+              ...(assessment.decider === undefined ? {} : { decider: assessment.decider }),
+              attempts: 0,
+              resendUsed: false,
+              probeUsed: false,
+              wasUnknown: false,
+              isUnknowable: false,
+            },
+          },
+        },
+      };
+    case 'refused':
+      return refuse(found, record, assessment.issues, forged);
+  }
+}
+
+/** A closed Task and one whose decision is being sent are restored; any other is given back with the reasons (E-9c). */
+function refuse(
+  found: Task,
+  record: DispatchRecord,
+  issues: readonly DecisionIssue[],
+  forged: readonly string[],
+): TakenOver {
+  const isBeingSent = record.decision?.lastAttempt?.outcome === 'unknown';
+  if (record.ended !== undefined || isBeingSent) {
+    return {
+      step: { task: record.baseline, record },
+      repaired: forged.length > 0 ? forged : ['status'],
+      refused: issues,
+    };
+  }
+  const { decision: _, ...rest } = record;
+  return {
+    step: invalid({ task: ownNotesKept(found, record.baseline), record: rest }, issues),
+    repaired: forged,
+    refused: issues,
+  };
+}
+
+/** The Task to be given back: the engine's elements as they were; notes that were added, and the owner, are the client's. */
+function ownNotesKept(found: Task, baseline: Task): Task {
+  const notes = [...(baseline.note ?? []), ...(notesAdded(baseline, found) ?? [])];
+  return {
+    ...baseline,
+    ...(notes.length === 0 ? {} : { note: notes }),
+    ...(found.owner === undefined ? {} : { owner: found.owner }),
+  };
+}

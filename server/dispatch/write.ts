@@ -1,0 +1,38 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Task } from '@medplum/fhirtypes';
+import type { StoreResult, TransactionEntry } from '../core/index.ts';
+import type { StepResult } from '../decisions/index.ts';
+import { recordEntry } from '../store/index.ts';
+import type { Review } from './load.ts';
+import type { DispatchOptions } from './room.ts';
+
+/** The members of a Task that make a version of it: not what stores and clocks write. */
+export function contentOf(task: Task): Omit<Task, 'meta' | 'lastModified'> {
+  const { meta: _, lastModified: __, ...content } = task;
+  return content;
+}
+
+/**
+ * Writes a step: the Task with If-Match, if it changed, its record with If-Match, and the witnesses as plain creates, in
+ * one transaction. Conflict: somebody was faster; read again, judge again.
+ * Source: architecture 1
+ */
+export async function writeStep(
+  { store, clock }: DispatchOptions,
+  review: Review,
+  step: StepResult,
+  witnesses: readonly TransactionEntry[] = [],
+): Promise<StoreResult<void>> {
+  const { task: found } = review;
+  const isTaskChanged = found === undefined || !isDeepStrictEqual(contentOf(found), contentOf(step.task));
+  const task = { ...step.task, id: review.record.data.taskId, lastModified: clock.now().toISOString() };
+  const entries: TransactionEntry[] = [
+    ...(isTaskChanged
+      ? [{ kind: 'put', resource: task, ...(found && { ifMatch: found.meta.versionId }) } as const]
+      : []),
+    recordEntry(store, 'ers-dispatch', review.key, step.record, review.record),
+    ...witnesses,
+  ];
+  const written = await store.transaction(entries);
+  return written.ok ? { ok: true, value: undefined } : written;
+}
