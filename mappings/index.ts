@@ -24,8 +24,14 @@ export {
   SYSTEM,
   uuidV5,
 } from './ids.ts';
+export type { LeafAccount, SourceKind } from './inbound/accounting.ts';
+export { accountForLeaves } from './inbound/accounting.ts';
+export type { ClinicalSummary } from './inbound/clinical-summary.ts';
+export { clinicalSummaryDocument } from './inbound/clinical-summary.ts';
 export type { StoredFile } from './inbound/document.ts';
 export { availabilityOf, withAvailability, withBinary } from './inbound/document.ts';
+export type { RejectionReason } from './inbound/reference-data.ts';
+export { environmentSystemOf, mapReferenceData, rejectionReasons } from './inbound/reference-data.ts';
 export type { ReferralOptions } from './inbound/referral.ts';
 export { mapCancelAnswer, mapReferral } from './inbound/referral.ts';
 export { buildReviewTask } from './inbound/review-task.ts';

@@ -29,7 +29,7 @@ export interface ReferralOptions {
 /** A mapping with the source that it read, which knows what became of each leaf. */
 export interface TracedReferral {
   readonly mapped: Mapped<MappedReferral>;
-  readonly sources: readonly Source[];
+  readonly source: Source;
 }
 
 /**
@@ -58,7 +58,7 @@ export function traceCancelAnswer(source: unknown, options: ReferralOptions): Tr
       .find((one) => one.get('name').peek() === name)
       ?.get('resource');
   const referral = resource('updatedReferralRequest');
-  if (!referral) return { mapped: failed('Parameters.parameter'), sources: [answer] };
+  if (!referral) return { mapped: failed('Parameters.parameter'), source: answer };
   readStructure(answer, ['eRS-CancelReferral-Response-Parameters-1']);
   for (const one of answer.get('parameter').items())
     one.get('name').structuralIf((name) => name === 'updatedReferralRequest' || name === 'updatedAppointment');
@@ -78,9 +78,9 @@ function trace(
 ): TracedReferral {
   const findings = new Findings();
   const identity = readIdentity(referral, findings);
-  if (!identity) return { mapped: { ok: false, issues: findings.issues }, sources: [root] };
+  if (!identity) return { mapped: { ok: false, issues: findings.issues }, source: root };
   const value = mapParts(root, referral, updatedAppointment, identity, findings, options);
-  return { mapped: { ok: true, value, issues: distinct(findings.issues) }, sources: [root] };
+  return { mapped: { ok: true, value, issues: distinct(findings.issues) }, source: root };
 }
 
 const failed = (at: string): Mapped<never> => ({ ok: false, issues: [{ code: 'REQUIRED_ELEMENT_MISSING', at }] });

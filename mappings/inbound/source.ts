@@ -122,12 +122,28 @@ export class Source {
 
   /** The largest parts that nobody accounted for, in document order. */
   leftovers(): (Unmapped & { invalid: boolean })[] {
-    const own = leaves(this.#value, this.at);
-    if (own.length === 0) return [];
-    const fates = own.map(([path]) => this.#fates.get(path));
-    if (fates.every((fate) => fate === undefined || fate === 'invalid'))
-      return [{ path: this.at, json: JSON.stringify(this.#value), invalid: fates.includes('invalid') }];
-    return this.#children().flatMap((child) => child.leftovers());
+    const { parts, isWhole } = this.#unread();
+    return isWhole ? [this.#whole(parts)] : parts;
+  }
+
+  /** What is unread within, each level folded into one part where nothing in it was read. */
+  #unread(): { parts: (Unmapped & { invalid: boolean })[]; isWhole: boolean; hasLeaves: boolean } {
+    if (!isContainer(this.#value)) {
+      const fate = this.#fates.get(this.at);
+      const isUnread = isLeaf(this.#value) && (fate === undefined || fate === 'invalid');
+      const part = { path: this.at, json: '', invalid: fate === 'invalid' };
+      return { parts: isUnread ? [part] : [], isWhole: isUnread, hasLeaves: isLeaf(this.#value) };
+    }
+    const children = this.#children().map((child) => ({ child, ...child.#unread() }));
+    const withLeaves = children.filter(({ hasLeaves }) => hasLeaves);
+    const isWhole = withLeaves.length > 0 && withLeaves.every((one) => one.isWhole);
+    const parts = withLeaves.flatMap((one) => (one.isWhole && !isWhole ? [one.child.#whole(one.parts)] : one.parts));
+    return { parts, isWhole, hasLeaves: withLeaves.length > 0 };
+  }
+
+  #whole(parts: readonly { invalid: boolean }[]) {
+    const invalid = parts.some((part) => part.invalid);
+    return { path: this.at, json: JSON.stringify(this.#value), invalid };
   }
 
   /** Paths of leaves by what became of them. */
@@ -138,7 +154,7 @@ export class Source {
   }
 
   #children(): Source[] {
-    if (Array.isArray(this.#value)) return this.items();
+    if (Array.isArray(this.#value)) return this.elements();
     return isObject(this.#value) ? Object.keys(this.#value).map((name) => this.get(name)) : [];
   }
 
@@ -164,8 +180,13 @@ export class Source {
 export function leaves(value: unknown, at: string): [path: string, value: string | number | boolean][] {
   if (Array.isArray(value)) return value.flatMap((item, index) => leaves(item, `${at}[${index}]`));
   if (isObject(value)) return Object.keys(value).flatMap((name) => leaves(value[name], memberPath(at, name)));
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? [[at, value]] : [];
+  return isLeaf(value) ? [[at, value]] : [];
 }
+
+const isLeaf = (value: unknown): value is string | number | boolean =>
+  typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+
+const isContainer = (value: unknown): boolean => typeof value === 'object' && value !== null;
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

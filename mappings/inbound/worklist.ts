@@ -53,13 +53,11 @@ export function traceWorklist(value: unknown, list: WorklistName): TracedWorklis
   }
   const leftovers = source.leftovers();
   for (const { path, invalid } of leftovers) findings.add(invalid ? 'VALUE_INVALID' : 'VALUE_UNMAPPED', path);
-  const within = (at: string): Unmapped[] =>
-    leftovers
-      .filter(({ path }) => path === at || path.startsWith(`${at}.`) || path.startsWith(`${at}[`))
-      .map(({ path, json }) => ({ path, json }));
+  const byEntry = Map.groupBy(leftovers, ({ path }) => /^List\.entry\[\d+\]/.exec(path)?.[0] ?? '');
+  const keptAt = (at: string): Unmapped[] => (byEntry.get(at) ?? []).map(({ path, json }) => ({ path, json }));
   const mapped: MappedWorklist = {
     list,
-    items: items.map((item, index) => ({ ...item, unmapped: within(places[index]?.at ?? '') })),
+    items: items.map((item, index) => ({ ...item, unmapped: keptAt(places[index]?.at ?? '') })),
     unreadable,
     unmapped: leftovers.filter(({ path }) => !path.startsWith('List.entry')).map(({ path, json }) => ({ path, json })),
   };
