@@ -1,0 +1,283 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import type { SiteService } from './core/index.ts';
+
+/** A value that never prints: logs and errors show `[secret]`. */
+export class Secret {
+  readonly #value: string;
+  constructor(value: string) {
+    this.#value = value;
+  }
+  reveal(): string {
+    return this.#value;
+  }
+  toString(): string {
+    return '[secret]';
+  }
+  toJSON(): string {
+    return '[secret]';
+  }
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return '[secret]';
+  }
+}
+
+const decision = z.enum(['accept', 'accept-book-later', 'return-with-advice']);
+const list = z.enum(['REFERRALS_FOR_REVIEW', 'APPOINTMENT_SLOT_ISSUES']);
+const service = z.strictObject({
+  id: z.string().regex(/^\d{1,12}$/, 'is the number of an e-RS service'),
+  name: z.string().optional(),
+  bookableType: z.enum(['DIRECTLY_BOOKABLE', 'INDIRECTLY_BOOKABLE']).optional(),
+  lists: z.array(list).min(1).default(['REFERRALS_FOR_REVIEW']),
+  unattended: z.array(decision).default([]),
+});
+
+const wholeNumber = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
+const httpUrl = z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, ''));
+const secret = z
+  .string()
+  .min(16, 'needs at least 16 characters')
+  .transform((text) => new Secret(text));
+
+interface Variable {
+  /** How the value is read; a default makes it optional. */
+  readonly schema: z.ZodType;
+  readonly unit?: string;
+  readonly default?: string;
+  readonly meaning: string;
+}
+const variable = <T extends z.ZodType>(schema: T, about: Omit<Variable, 'schema'>) => ({ schema, ...about });
+
+/** Every variable of the environment: the one table; the README's is checked against it. */
+export const VARIABLES = {
+  PORT: variable(wholeNumber(0, 65_535), { default: '8080', meaning: 'Port of the facade; 0 takes a free one' }),
+  HOST: variable(z.string().min(1), {
+    default: '127.0.0.1',
+    meaning: 'Address to bind to; loopback only, as long as there is no authentication',
+  }),
+  PUBLIC_URL: variable(httpUrl.optional(), {
+    meaning: 'Base of links in answers, when a proxy stands in front; else the address that is bound',
+  }),
+  STORE: variable(z.enum(['embedded']), {
+    default: 'embedded',
+    meaning: 'Where resources are kept: embedded (SQLite in DATA_DIR)',
+  }),
+  DATA_DIR: variable(z.string().min(1), { default: './data', meaning: 'Folder of the embedded store' }),
+  ID_NAMESPACE_SECRET: variable(secret, {
+    meaning: 'Secret of this installation, from which Patient ids and paging tokens are made; keep it for ever',
+  }),
+  REFUSE_IDENTIFIERS_IN_URLS: variable(flag, {
+    default: 'false',
+    meaning: 'Refuse searches by patient identifier in a URL; POST _search remains',
+  }),
+  ERS_BASE_URL: variable(httpUrl, { meaning: 'e-RS, up to and including /FHIR' }),
+  ERS_TOKEN_URL: variable(httpUrl, { meaning: 'Token endpoint of the same environment' }),
+  ERS_TOKEN_AUDIENCE: variable(z.string().min(1).optional(), {
+    meaning: 'Audience of the signed JWT; else ERS_TOKEN_URL',
+  }),
+  ERS_API_KEY: variable(z.string().min(1), { meaning: 'API key (client id) of the application' }),
+  ERS_PRIVATE_KEY_FILE: variable(z.string().min(1), {
+    meaning: 'PEM file (PKCS 8) of the private key whose public half is registered',
+  }),
+  ERS_KEY_ID: variable(z.string().min(1), { meaning: 'Key id (kid) of that key' }),
+  ERS_SERVICES: variable(z.string().min(2), {
+    meaning: 'Services to synchronise: JSON, or a file of it: `[{"id","name","bookableType","lists","unattended"}]`',
+  }),
+  ERS_REQUESTS_PER_SECOND: variable(wholeNumber(1, 1_000), {
+    default: '10',
+    unit: '1/s',
+    meaning: 'What e-RS grants the application',
+  }),
+  ERS_POLLS_PER_DAY: variable(wholeNumber(1, 1_000), {
+    default: '2',
+    unit: '1/24 h',
+    meaning: 'Unattended worklist reads that e-RS permits for a service, both lists together',
+  }),
+  DECISION_DELAY_SECONDS: variable(wholeNumber(0, 3_600), {
+    default: '0',
+    unit: 's',
+    meaning: 'How long a decision can be taken back before it is sent',
+  }),
+  MAX_FILE_BYTES: variable(wholeNumber(1_000_000, 1_000_000_000), {
+    default: '104857600',
+    unit: 'bytes',
+    meaning: 'Largest attachment that is fetched',
+  }),
+  HTTPS_PROXY: variable(httpUrl.optional(), { meaning: 'Proxy for calls to e-RS' }),
+  LOG_LEVEL: variable(z.enum(['info', 'warn', 'error']), { default: 'info', meaning: 'Least level that is logged' }),
+  SIMULATOR_PORT: variable(wholeNumber(0, 65_535), {
+    default: '9100',
+    meaning: 'Demo only: port of the simulator; 0 takes a free one',
+  }),
+} as const;
+
+export type VariableName = keyof typeof VARIABLES;
+
+/** What both `serve` and the demo need. */
+export interface ServerConfig {
+  readonly port: number;
+  readonly host: string;
+  readonly publicUrl: string | undefined;
+  readonly dataDirectory: string;
+  readonly idNamespaceSecret: Secret;
+  readonly refuseIdentifiersInUrls: boolean;
+  readonly decisionDelaySeconds: number;
+  readonly maxFileBytes: number;
+  readonly logLevel: 'info' | 'warn' | 'error';
+}
+
+/** How e-RS is reached, and what of it. Undefined limits are lifted (the demo's simulator only). */
+export interface ErsConfig {
+  readonly baseUrl: string;
+  readonly tokenUrl: string;
+  readonly tokenAudience: string;
+  readonly apiKey: string;
+  readonly keyId: string;
+  readonly privateKeyPem: Secret;
+  readonly services: readonly SiteService[];
+  readonly requestsPerSecond: number | undefined;
+  readonly pollsPerDay: number | undefined;
+  readonly proxy: string | undefined;
+}
+
+export interface Config {
+  readonly server: ServerConfig;
+  readonly ers: ErsConfig;
+}
+
+export type ReadConfig<T> =
+  | { readonly ok: true; readonly config: T }
+  | { readonly ok: false; readonly faults: readonly string[] };
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const SERVER_NAMES = [
+  'PORT',
+  'HOST',
+  'PUBLIC_URL',
+  'STORE',
+  'DATA_DIR',
+  'ID_NAMESPACE_SECRET',
+  'REFUSE_IDENTIFIERS_IN_URLS',
+  'DECISION_DELAY_SECONDS',
+  'MAX_FILE_BYTES',
+  'LOG_LEVEL',
+  'HTTPS_PROXY',
+] as const;
+const ERS_NAMES = [
+  'ERS_BASE_URL',
+  'ERS_TOKEN_URL',
+  'ERS_TOKEN_AUDIENCE',
+  'ERS_API_KEY',
+  'ERS_PRIVATE_KEY_FILE',
+  'ERS_KEY_ID',
+  'ERS_SERVICES',
+  'ERS_REQUESTS_PER_SECOND',
+  'ERS_POLLS_PER_DAY',
+] as const;
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
+
+/** Reads the values of some variables; every fault is collected, none stops the reading. */
+function readValues<N extends VariableName>(environment: Environment, names: readonly N[], faults: string[]) {
+  const values: Partial<Record<N, unknown>> = {};
+  for (const name of names) {
+    const about: Variable = VARIABLES[name];
+    const text = environment[name] === '' ? undefined : environment[name];
+    const read = about.schema.safeParse(text ?? about.default);
+    if (read.success) values[name] = read.data;
+    else if (text === undefined) faults.push(`${name} is missing: ${about.meaning}.`);
+    else faults.push(`${name} ${read.error.issues[0]?.message ?? 'is wrong'}: ${about.meaning}.`);
+  }
+  return values as { [K in N]: z.output<(typeof VARIABLES)[K]['schema']> };
+}
+
+/** Reads what the server itself needs, without e-RS: for the demo, which brings its own. */
+export function readServerConfig(environment: Environment): ReadConfig<ServerConfig> {
+  const faults: string[] = [];
+  const config = serverConfig(environment, faults);
+  return faults.length > 0 ? { ok: false, faults } : { ok: true, config };
+}
+
+function serverConfig(environment: Environment, faults: string[]): ServerConfig {
+  const values = readValues(environment, SERVER_NAMES, faults);
+  if (values.HOST !== undefined && !LOOPBACK.has(values.HOST)) {
+    faults.push(
+      `HOST=${values.HOST} is not loopback: this release has no authentication, so it binds to 127.0.0.1 only.`,
+    );
+  }
+  return Object.freeze({
+    port: values.PORT,
+    host: values.HOST,
+    publicUrl: values.PUBLIC_URL,
+    dataDirectory: values.DATA_DIR,
+    idNamespaceSecret: values.ID_NAMESPACE_SECRET,
+    refuseIdentifiersInUrls: values.REFUSE_IDENTIFIERS_IN_URLS,
+    decisionDelaySeconds: values.DECISION_DELAY_SECONDS,
+    maxFileBytes: values.MAX_FILE_BYTES,
+    logLevel: values.LOG_LEVEL,
+  });
+}
+
+/** Reads the whole environment of `serve`; answers every fault at once. Reads the files that it names. */
+export function readConfig(environment: Environment): ReadConfig<Config> {
+  const faults: string[] = [];
+  const server = serverConfig(environment, faults);
+  const values = readValues(environment, ERS_NAMES, faults);
+  const services = values.ERS_SERVICES === undefined ? [] : readServices(values.ERS_SERVICES, faults);
+  const privateKeyPem =
+    values.ERS_PRIVATE_KEY_FILE === undefined
+      ? ''
+      : readFile('ERS_PRIVATE_KEY_FILE', values.ERS_PRIVATE_KEY_FILE, faults);
+  if (privateKeyPem !== '' && !privateKeyPem.includes('-----BEGIN PRIVATE KEY-----')) {
+    faults.push('ERS_PRIVATE_KEY_FILE holds no PKCS 8 private key (-----BEGIN PRIVATE KEY-----).');
+  }
+  if (faults.length > 0) return { ok: false, faults };
+  const ers: ErsConfig = Object.freeze({
+    baseUrl: values.ERS_BASE_URL,
+    tokenUrl: values.ERS_TOKEN_URL,
+    tokenAudience: values.ERS_TOKEN_AUDIENCE ?? values.ERS_TOKEN_URL,
+    apiKey: values.ERS_API_KEY,
+    keyId: values.ERS_KEY_ID,
+    privateKeyPem: new Secret(privateKeyPem),
+    services,
+    requestsPerSecond: values.ERS_REQUESTS_PER_SECOND,
+    pollsPerDay: values.ERS_POLLS_PER_DAY,
+    proxy: environment['HTTPS_PROXY'],
+  });
+  return { ok: true, config: Object.freeze({ server, ers }) };
+}
+
+function readFile(name: VariableName, path: string, faults: string[]): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    faults.push(`${name}: the file cannot be read.`);
+    return '';
+  }
+}
+
+function readServices(text: string, faults: string[]): SiteService[] {
+  const json = text.trimStart().startsWith('[') ? text : readFile('ERS_SERVICES', text, faults);
+  if (json === '') return [];
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(json);
+  } catch {
+    faults.push('ERS_SERVICES is not JSON.');
+    return [];
+  }
+  const read = z.array(service).min(1).safeParse(parsed);
+  if (!read.success) {
+    faults.push(...read.error.issues.map(({ path, message }) => `ERS_SERVICES ${path.join('.')}: ${message}.`));
+    return [];
+  }
+  const ids = read.data.map(({ id }) => id);
+  const twice = ids.filter((id, index) => ids.indexOf(id) !== index);
+  if (twice.length > 0) faults.push(`ERS_SERVICES names ${twice.join(', ')} twice.`);
+  return read.data.map(({ name, bookableType, ...rest }) => ({
+    ...rest,
+    ...(name === undefined ? {} : { name }),
+    ...(bookableType === undefined ? {} : { bookableType }),
+  }));
+}

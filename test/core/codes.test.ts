@@ -1,0 +1,27 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import { CODES } from '../../server/core/index.ts';
+import { ERS_ERROR_CODES, ersRefusalText } from '../../server/decisions/index.ts';
+
+const PAGE = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8');
+const rows = PAGE.split('\n')
+  .filter((line) => line.startsWith('| `'))
+  .map((line) => line.split('|').map((cell) => cell.trim()).slice(1, -1));
+
+describe('docs/errors.md', () => {
+  test('lists every code of the catalogue with its words, so that an engineer can look it up', () => {
+    const listed = Object.fromEntries(rows.filter((row) => row.length === 5).map((row) => [row[0], row.slice(1)]));
+    const expected = Object.fromEntries(
+      Object.entries(CODES).map(([code, entry]) => [
+        `\`${code}\``,
+        [entry.happened, entry.acts, entry.remedy, String(entry.httpStatus ?? '')],
+      ]),
+    );
+    expect(listed).toEqual(expected);
+  });
+
+  test('lists every documented e-RS error code with the sentence that a clinician reads', () => {
+    const listed = Object.fromEntries(rows.filter((row) => row.length === 2).map(([code, text]) => [code, text]));
+    expect(listed).toEqual(Object.fromEntries(ERS_ERROR_CODES.map((code) => [`\`${code}\``, ersRefusalText(code)])));
+  });
+});
