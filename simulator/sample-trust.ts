@@ -98,10 +98,6 @@ const IRREGULARITIES: Irregularity[] = [
     const coding = resource.specialty?.coding?.[0];
     if (coding) coding.system = `${REFERENCE_DATA.replace('/STU3/', '/STU3/v1/')}SPECIALTY`;
   },
-  function missingSpecialtyAndStart({ resource }) {
-    delete resource.specialty;
-    resource.extension = (resource.extension ?? []).filter(({ url }) => !url.includes('PathwayStart'));
-  },
   function reasonBeforeState({ resource }) {
     const state = extensionOf(resource, 'Extension-eRS-ReferralState-1');
     state?.extension?.reverse();
@@ -110,6 +106,10 @@ const IRREGULARITIES: Irregularity[] = [
       pathway.valueDateTime = pathway.valueInstant;
       delete pathway.valueInstant;
     }
+  },
+  function missingSpecialtyAndStart({ resource }) {
+    delete resource.specialty;
+    resource.extension = (resource.extension ?? []).filter(({ url }) => !url.includes('PathwayStart'));
   },
   function bookedWithoutAppointment({ resource }) {
     resource.contained = (resource.contained ?? []).filter((each) => each.resourceType !== 'Appointment');
