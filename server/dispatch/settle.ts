@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { withReviewStatus } from '../../mappings/index.ts';
-import type { ErsReferral, TransactionEntry } from '../core/index.ts';
+import { backoffMs, type ErsReferral, type TransactionEntry } from '../core/index.ts';
 import {
   afterReread,
   type DeliveryStep,
@@ -22,6 +22,9 @@ const reload: Next = { kind: 'reload' };
 const RETRY_MS = 2_000;
 /** How long a referral whose decision cannot be settled is left alone between two reads. */
 const UNSETTLED_MS = 60_000;
+/** How long a store that fails is waited for with e-RS's 200 in hand: about a minute. */
+const STORE_TRIES = 14;
+const MAX_STORE_WAIT_MS = 5_000;
 
 /** E-4: e-RS's answer is landed, and the Task becomes final in the same transaction (I-13). */
 export async function landRecorded(
@@ -31,25 +34,38 @@ export async function landRecorded(
   answer: ErsReferral,
   witnesses: readonly TransactionEntry[],
 ): Promise<Next> {
-  const landed = await options.landing.land({
-    source: answer.source,
-    items: undefined,
-    review: (situation) => recordedWrites(options, situation, review, decision, answer.version, witnesses),
-  });
-  options.alerts.clear('outcome-unknown', review.record.data.taskId);
-  if (landed.kind === 'landed' || landed.kind === 'unchanged') return rest;
-  // The answer cannot be kept as a referral; that e-RS recorded the decision is true all the same.
+  for (let tries = 0; ; tries += 1) {
+    const landed = await options.landing.land({
+      source: answer.source,
+      items: undefined,
+      review: (situation) => recordedWrites(options, situation, review, decision, answer.version, witnesses),
+    });
+    if (landed.kind === 'store-failed' && tries < STORE_TRIES) {
+      // Only this process knows that e-RS said 200: it is kept in hand while the store recovers.
+      await options.clock.sleep(backoffMs(tries, options.random(), MAX_STORE_WAIT_MS));
+      continue;
+    }
+    if (landed.kind === 'store-failed') return { kind: 'later', afterMs: RETRY_MS };
+    options.alerts.clear('outcome-unknown', review.record.data.taskId);
+    return landed.kind === 'landed' ? rest : writeUnlanded(options, review, decision, answer.version, witnesses);
+  }
+}
+
+/** The answer cannot be kept as a referral; that e-RS recorded the decision is true all the same. */
+async function writeUnlanded(
+  options: DispatchOptions,
+  review: Review,
+  decision: QueuedDecision,
+  version: number,
+  witnesses: readonly TransactionEntry[],
+): Promise<Next> {
   const at = options.clock.now().toISOString();
-  const step = recorded({ task: review.record.data.baseline, record: review.record.data }, decision, {
-    version: answer.version,
-    at,
-  });
+  const step = recorded({ task: review.record.data.baseline, record: review.record.data }, decision, { version, at });
   const written = await writeStep(options, review, step, [
     ...witnesses,
-    provenance(options, review, decision, answer.version, at),
+    provenance(options, review, decision, version, at),
   ]);
-  if (written.ok) return rest;
-  return { kind: 'later', afterMs: written.retryAfterMs ?? RETRY_MS };
+  return written.ok ? rest : { kind: 'later', afterMs: written.retryAfterMs ?? RETRY_MS };
 }
 
 function recordedWrites(
@@ -118,7 +134,7 @@ export async function settle(
       return settled.writes;
     },
   });
-  if (landed.kind !== 'landed' && landed.kind !== 'unchanged') return { kind: 'later', afterMs: UNSETTLED_MS };
+  if (landed.kind !== 'landed') return { kind: 'later', afterMs: UNSETTLED_MS };
   options.log.info('dispatch.decision.settled', {
     taskId,
     decision: decision.code,

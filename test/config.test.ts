@@ -1,0 +1,75 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { readConfig, readServerConfig, Secret, VARIABLES } from '../server/config.ts';
+
+let directory: string;
+let complete: Record<string, string>;
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'ers-fhir-config-'));
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const key = join(directory, 'key.pem');
+  writeFileSync(key, privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  complete = {
+    ID_NAMESPACE_SECRET: 'a secret of sixteen characters',
+    ERS_BASE_URL: 'https://ers.example/referrals/FHIR/',
+    ERS_TOKEN_URL: 'https://ers.example/oauth2/token',
+    ERS_API_KEY: 'key',
+    ERS_PRIVATE_KEY_FILE: key,
+    ERS_KEY_ID: 'kid-1',
+    ERS_SERVICES: '[{"id":"11002","lists":["REFERRALS_FOR_REVIEW"],"unattended":["accept"]}]',
+  };
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+describe('the environment', () => {
+  test('a complete one is read, with defaults for what it leaves out', () => {
+    const read = readConfig(complete);
+    if (!read.ok) throw new Error(read.faults.join(' '));
+    expect(read.config.server).toMatchObject({ port: 8080, host: '127.0.0.1', refuseIdentifiersInUrls: false });
+    expect(read.config.ers).toMatchObject({ baseUrl: 'https://ers.example/referrals/FHIR', requestsPerSecond: 10, pollsPerDay: 2 });
+    expect(read.config.ers.services).toEqual([{ id: '11002', lists: ['REFERRALS_FOR_REVIEW'], unattended: ['accept'] }]);
+    expect(read.config.ers.tokenAudience).toBe('https://ers.example/oauth2/token');
+  });
+
+  test('every fault is reported at once, each with its variable and what it means', () => {
+    const read = readConfig({ PORT: 'eighty', HOST: '0.0.0.0', ERS_SERVICES: '[{"id":"x"}]' });
+    if (read.ok) throw new Error('a faulty environment was accepted');
+    const named = ['PORT', 'HOST', 'ID_NAMESPACE_SECRET', 'ERS_BASE_URL', 'ERS_TOKEN_URL', 'ERS_API_KEY', 'ERS_PRIVATE_KEY_FILE', 'ERS_KEY_ID', 'ERS_SERVICES'];
+    expect(named.filter((name) => !read.faults.some((fault) => fault.startsWith(name)))).toEqual([]);
+  });
+
+  test('a bind beyond loopback is refused while there is no authentication', () => {
+    expect(readServerConfig({ ID_NAMESPACE_SECRET: 'a secret of sixteen characters', HOST: '0.0.0.0' })).toMatchObject({ ok: false });
+  });
+
+  test('D4: reject and redirect cannot be configured as unattended, because e-RS takes them from a clinician only', () => {
+    const services = '[{"id":"11002","unattended":["reject"]}]';
+    expect(readConfig({ ...complete, ERS_SERVICES: services })).toMatchObject({ ok: false });
+  });
+
+  test('a service that is named twice is a fault, because its polls would be spent twice', () => {
+    expect(readConfig({ ...complete, ERS_SERVICES: '[{"id":"1"},{"id":"1"}]' })).toMatchObject({ ok: false });
+  });
+
+  test('P1: a secret prints as [secret], whichever way it is printed', () => {
+    const secret = new Secret('hush');
+    expect([`${secret}`, JSON.stringify({ secret }), inspect({ secret })].join(' ')).not.toContain('hush');
+    expect(secret.reveal()).toBe('hush');
+  });
+
+  test('the table of the README lists the same variables, defaults and meanings', async () => {
+    const { readFileSync } = await import('node:fs');
+    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+    const rows = Object.entries(VARIABLES).map(([name, about]) => {
+      const unit = 'unit' in about && about.unit !== undefined ? ` ${about.unit}` : '';
+      const standard = 'default' in about && about.default !== undefined ? `\`${about.default}\`${unit}` : '';
+      return `| \`${name}\` | ${standard} | ${about.meaning} |`;
+    });
+    expect(rows.filter((row) => !readme.includes(row))).toEqual([]);
+  });
+});
