@@ -1,0 +1,129 @@
+import { backoffMs, type Clock, type Log, type RequestPriority } from '../core/index.ts';
+
+export interface PaceOptions {
+  readonly clock: Clock;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+  readonly log: Log;
+  /** e-RS's limit for the application; undefined: none. */
+  readonly requestsPerSecond: number | undefined;
+}
+
+/** Gives requests their turn. */
+export interface Pace {
+  /** Waits for one turn; false when the signal aborted first. */
+  admit(priority: RequestPriority, signal?: AbortSignal): Promise<boolean>;
+  /** e-RS answered 429. */
+  slowDown(afterMs?: number): void;
+}
+
+interface Waiting {
+  readonly sinceMs: number;
+  readonly settle: (isAdmitted: boolean) => void;
+}
+
+const PRIORITIES: readonly RequestPriority[] = ['decision', 'two-week-wait', 'urgent', 'routine', 'recheck'];
+/** Below the limit by so much that ten intervals are longer than the second. */
+const SHARE = 0.98;
+/**
+ * How late a timer may be without the pace suffering: the next turn keeps to the grid. Less than what SHARE leaves in a
+ * second (20 ms), so that even then no second holds one request too many; the rest is for the wire.
+ */
+const LATENESS_MS = 5;
+/** Whoever has waited so long gets one turn in four, whatever is more urgent. */
+const PATIENCE_MS = 60_000;
+const TURNS_FOR_THE_PATIENT = 4;
+const SLOWEST = 8;
+const RECOVERY = 0.9;
+/** The pace after a 429 where there is no limit that we know of. */
+const CAUTIOUS_INTERVAL_MS = 100;
+const LONGEST_PAUSE_MS = 60_000;
+
+/**
+ * Evenly paced turns, never two at once: a steady stream stays below the limit in any window of a second, also across a
+ * restart, since the first turn comes one interval after the start. After a 429: a pause, then a slower pace that recovers.
+ * Source: architecture 6 (B1); provider-api 2.2
+ */
+export function createPace({ clock, random, log, requestsPerSecond }: PaceOptions): Pace {
+  const baseMs = requestsPerSecond === undefined ? 0 : 1000 / (requestsPerSecond * SHARE);
+  const queues = new Map<RequestPriority, Set<Waiting>>(PRIORITIES.map((priority) => [priority, new Set()]));
+  /** The grid: where the last turn belonged, whenever it really was. */
+  let slotMs = clock.monotonicMs();
+  let pausedUntilMs = Number.NEGATIVE_INFINITY;
+  let slowness = 1;
+  let strikes = 0;
+  let turns = 0;
+  let nap: AbortController | undefined;
+  let isRunning = false;
+
+  const count = () => PRIORITIES.reduce((sum, priority) => sum + (queues.get(priority)?.size ?? 0), 0);
+  const intervalMs = () => (slowness > 1 ? Math.max(baseMs, CAUTIOUS_INTERVAL_MS) * slowness : baseMs);
+  const dueMs = () => Math.max(slotMs + intervalMs(), pausedUntilMs);
+
+  async function run(): Promise<void> {
+    while (count() > 0) {
+      const waitMs = dueMs() - clock.monotonicMs();
+      if (waitMs > 0) {
+        nap = new AbortController();
+        await clock.sleep(Math.ceil(waitMs), nap.signal);
+        nap = undefined;
+      } else {
+        giveTurn(clock.monotonicMs());
+      }
+    }
+    isRunning = false;
+  }
+
+  function giveTurn(nowMs: number): void {
+    slotMs = Math.max(dueMs(), nowMs - LATENESS_MS);
+    slowness = Math.max(1, slowness * RECOVERY);
+    if (slowness === 1) strikes = 0;
+    turns += 1;
+    choose(nowMs)?.settle(true);
+  }
+
+  function choose(nowMs: number): Waiting | undefined {
+    const heads = PRIORITIES.flatMap((priority) => [...(queues.get(priority) ?? []).values().take(1)]);
+    const oldest = heads.reduce<Waiting | undefined>(
+      (a, b) => (a === undefined || b.sinceMs < a.sinceMs ? b : a),
+      undefined,
+    );
+    const isPatient = oldest !== undefined && nowMs - oldest.sinceMs >= PATIENCE_MS;
+    return isPatient && turns % TURNS_FOR_THE_PATIENT === 0 ? oldest : heads[0];
+  }
+
+  return {
+    admit(priority, signal) {
+      if (signal?.aborted) return Promise.resolve(false);
+      return new Promise((resolve) => {
+        const queue = queues.get(priority);
+        const settle = (isAdmitted: boolean) => {
+          signal?.removeEventListener('abort', giveUp);
+          queue?.delete(waiting);
+          if (count() === 0) nap?.abort();
+          resolve(isAdmitted);
+        };
+        const giveUp = () => settle(false);
+        const waiting: Waiting = { sinceMs: clock.monotonicMs(), settle };
+        queue?.add(waiting);
+        signal?.addEventListener('abort', giveUp);
+        if (isRunning) return;
+        isRunning = true;
+        void run();
+      });
+    },
+    slowDown(afterMs = 0) {
+      const nowMs = clock.monotonicMs();
+      if (nowMs >= pausedUntilMs) {
+        // Requests that were under way together are one warning, not many.
+        slowness = Math.min(SLOWEST, slowness * 2);
+        const pauseMs = Math.max(afterMs, backoffMs(strikes, random(), LONGEST_PAUSE_MS));
+        strikes += 1;
+        pausedUntilMs = nowMs + pauseMs;
+        log.warn('budget.pace.slowed', { code: 'ERS_BUSY', afterMs: Math.round(pauseMs) });
+      } else {
+        pausedUntilMs = Math.max(pausedUntilMs, nowMs + afterMs);
+      }
+    },
+  };
+}

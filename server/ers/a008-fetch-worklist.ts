@@ -1,0 +1,41 @@
+import type { ErsContext, ErsFile, Fate, WorklistName } from '../core/index.ts';
+import { fileOf } from './file.ts';
+import type { ErsHttp } from './http.ts';
+
+/**
+ * Fetches a provider worklist of one service; the answer is streamed as it comes. The caller has spent a poll.
+ * Fates: ERS_UNAVAILABLE may also mean that the list is over e-RS's 10 MB, for which no error is documented
+ * Source: A008; provider-api 4.1
+ */
+export function fetchWorklist(
+  ers: ErsHttp,
+  query: { service: string; list: WorklistName },
+  context: ErsContext,
+): Promise<Fate<ErsFile>> {
+  return ers.ask(
+    {
+      operation: 'A008',
+      kind: 'poll',
+      method: 'POST',
+      path: 'STU3/ReferralRequest/$ers.fetchworklist',
+      body: {
+        resourceType: 'Parameters',
+        meta: { profile: ['https://fhir.nhs.uk/STU3/StructureDefinition/eRS-FetchWorklist-Parameters-1'] },
+        parameter: [
+          {
+            name: 'listType',
+            valueCodeableConcept: {
+              coding: [{ system: 'https://fhir.nhs.uk/STU3/CodeSystem/eRS-ReferralListSelector-1', code: query.list }],
+            },
+          },
+          {
+            name: 'service',
+            valueIdentifier: { system: 'http://fhir.nhs.net/Id/ers-service', value: query.service },
+          },
+        ],
+      },
+    },
+    context,
+    async (answer) => fileOf(answer, ers.limits.maxFileBytes, /json\b/i),
+  );
+}

@@ -1,0 +1,68 @@
+import { Agent, type Dispatcher } from 'undici';
+import type { Budget, Clock, DecisionOperation, ErsClient, ErsContext, ErsReferral, Fate, Log } from '../core/index.ts';
+import { fetchCodeSystem } from './a004-fetch-code-system.ts';
+import { fetchReferral } from './a005-fetch-referral.ts';
+import { generateClinicalInformation } from './a007-generate-clinical-information.ts';
+import { fetchWorklist } from './a008-fetch-worklist.ts';
+import { acceptReferral } from './a013-accept-referral.ts';
+import { rejectReferral } from './a014-reject-referral.ts';
+import { uploadFile } from './a020-upload-file.ts';
+import { cancelAppointmentActionLater } from './a022-cancel-appointment-action-later.ts';
+import { recordReviewOutcome } from './a028-record-review-outcome.ts';
+import { fetchAvailableActions } from './a029-fetch-available-actions.ts';
+import { fetchOwnRoles } from './a030-fetch-own-roles.ts';
+import { fetchOnBehalfOf } from './a040-fetch-on-behalf-of.ts';
+import { downloadAttachment } from './a042-download-attachment.ts';
+import type { DecisionRequest } from './decision-call.ts';
+import { createErsHttp, DEFAULT_TIMEOUTS, type ErsHttp, type Limits, type Timeouts } from './http.ts';
+import { type Credentials, createTokenSource } from './token.ts';
+
+export interface ErsClientOptions extends Credentials {
+  /** Up to and with `/FHIR`, no slash at the end. */
+  readonly baseUrl: string;
+  readonly budget: Budget;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits: Limits;
+  readonly timeouts?: Partial<Timeouts>;
+  /** Such as undici's EnvHttpProxyAgent; else connections of the client's own. */
+  readonly dispatcher?: Dispatcher;
+}
+
+type SendDecision = (ers: ErsHttp, request: DecisionRequest, context: ErsContext) => Promise<Fate<ErsReferral>>;
+const DECISIONS: Readonly<Record<DecisionOperation, SendDecision>> = {
+  A013: acceptReferral,
+  A014: rejectReferral,
+  A022: cancelAppointmentActionLater,
+  A028: recordReviewOutcome,
+};
+
+/** Makes the e-RS client of one application. Its calls resolve with a fate, and never reject. */
+export function createErsClient(options: ErsClientOptions): ErsClient {
+  const { baseUrl, budget, clock, log, limits } = options;
+  // Without HTTP/2: whether a request was sent is then plain to see.
+  const dispatcher = options.dispatcher ?? new Agent({ allowH2: false, connect: { timeout: 10_000 } });
+  const wire = { dispatcher, clock };
+  const tokens = createTokenSource(wire, options, log);
+  const ers = createErsHttp({
+    baseUrl,
+    tokens,
+    wire,
+    budget,
+    log,
+    limits,
+    timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
+  });
+  return {
+    fetchCodeSystem: (type, context) => fetchCodeSystem(ers, type, context),
+    fetchReferral: (ubrn, context) => fetchReferral(ers, ubrn, context),
+    generateClinicalInformation: (ubrn, context) => generateClinicalInformation(ers, ubrn, context),
+    fetchWorklist: (query, context) => fetchWorklist(ers, query, context),
+    sendDecision: ({ operation, ...request }, context) => DECISIONS[operation](ers, request, context),
+    uploadFile: (file, context) => uploadFile(ers, file, context),
+    fetchAvailableActions: (ubrn, version, context) => fetchAvailableActions(ers, ubrn, version, context),
+    fetchOwnRoles: (context) => fetchOwnRoles(ers, context),
+    fetchOnBehalfOf: (context) => fetchOnBehalfOf(ers, context),
+    downloadAttachment: (binaryId, context) => downloadAttachment(ers, binaryId, context),
+  };
+}

@@ -1,0 +1,2 @@
+export type { ErsClientOptions } from './client.ts';
+export { createErsClient } from './client.ts';
