@@ -181,8 +181,9 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     if (known.size === 0) {
       const records = await listRecords<DispatchRecord>(store, 'ers-dispatch');
       if (!records.ok) return log.warn('dispatch.sweep.failed', { code: records.code });
-      for (const { key, data } of records.value) {
-        if (data.ended === undefined) known.set(data.taskId, { key, ubrn: data.ubrn });
+      for (const { data } of records.value) {
+        const key = identifierOf(data.baseline, SYSTEM.reviewTask);
+        if (data.ended === undefined && key !== undefined) known.set(data.taskId, { key, ubrn: data.ubrn });
       }
     }
     for (const taskId of known.keys())

@@ -214,7 +214,7 @@ function settledWrites(
     case 'give-back':
       return { step, writes: { ...exhausted({ task: record.baseline, record }, decision), alerts: [] } };
     case 'conflict': {
-      const plan = planConflict({ ...situation, listed: situation.sync?.items }, { task: latest.task, record });
+      const plan = planConflict({ ...situation, ids: options.ids, listed: situation.sync?.items }, { task: latest.task, record });
       return { step, writes: plan.kind === 'none' ? { alerts: [] } : { ...plan, alerts: [...plan.alerts] } };
     }
     default:

@@ -1,0 +1,98 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createRunningClock, type Simulator, startSimulator } from '../simulator/index.ts';
+import type { ErsConfig } from './config.ts';
+import { Secret } from './config.ts';
+import type { SiteService, UserSession } from './core/index.ts';
+
+/** What the demo brings besides the server: an e-RS with people in it, a folder for its data, a clinician. */
+export interface Demo {
+  readonly simulator: Simulator;
+  readonly ers: ErsConfig;
+  readonly dataDirectory: string;
+  readonly standingSession: () => Promise<UserSession | undefined>;
+  close(): Promise<void>;
+}
+
+/** So that a demo shows the same ids each time; an installation has its own (ID_NAMESPACE_SECRET). */
+export const DEMO_SECRET = 'the demo has no secrets to keep';
+/** The pretend clinician. Synthetic. */
+const CLINICIAN = '555000000101';
+const SESSION_SECONDS = 3_600;
+
+/**
+ * Starts the simulator and configures what the product needs to use it: every service that it has, the poll limit lifted.
+ * @param dataDirectory a folder of e-RS JSON to serve instead of the sample trust
+ * @param storeDirectory where to keep the store; without it a folder of the demo's own that ends with it
+ */
+export async function startDemo(options: {
+  port: number;
+  dataDirectory?: string;
+  storeDirectory?: string;
+  requestsPerSecond: number;
+}): Promise<Demo> {
+  const simulator = await startSimulator({
+    port: options.port,
+    clock: createRunningClock(),
+    requestsPerSecond: options.requestsPerSecond,
+    dataDirectory: options.dataDirectory,
+  });
+  const own = options.storeDirectory === undefined ? mkdtempSync(join(tmpdir(), 'ers-fhir-demo-')) : undefined;
+  return {
+    simulator,
+    dataDirectory: own ?? options.storeDirectory ?? '',
+    ers: {
+      baseUrl: simulator.baseUrl,
+      tokenUrl: simulator.tokenUrl,
+      tokenAudience: simulator.credentials.tokenAudience,
+      apiKey: simulator.credentials.apiKey,
+      keyId: simulator.credentials.keyId,
+      privateKeyPem: new Secret(simulator.credentials.privateKeyPem),
+      services: simulator.services.map(siteService),
+      requestsPerSecond: options.requestsPerSecond,
+      pollsPerDay: undefined,
+      proxy: undefined,
+    },
+    standingSession: signedIn(simulator),
+    async close() {
+      await simulator.close();
+      if (own !== undefined) rmSync(own, { recursive: true, force: true });
+    },
+  };
+}
+
+function siteService({ id, name, bookableType, lists }: Simulator['services'][number]): SiteService {
+  return {
+    id,
+    name,
+    lists,
+    unattended: ['accept'],
+    ...(bookableType === 'TRIAGE' ? {} : { bookableType }),
+  };
+}
+
+/** A clinician who signs in again before his session ends. */
+function signedIn(simulator: Simulator): () => Promise<UserSession | undefined> {
+  let session: UserSession | undefined;
+  let endsAt = 0;
+  return async () => {
+    if (session !== undefined && simulator.clock.now().getTime() < endsAt) return session;
+    const organisation = simulator.credentials.odsCode;
+    const answer = await fetch(`${simulator.controlUrl}/users`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({
+        sdsUserId: CLINICIAN,
+        roles: ['SERVICE_PROVIDER_CLINICIAN'],
+        organisations: [organisation],
+        expiresInSeconds: SESSION_SECONDS,
+      }),
+    });
+    if (!answer.ok) return undefined;
+    const { token } = (await answer.json()) as { token: string };
+    endsAt = simulator.clock.now().getTime() + (SESSION_SECONDS - 60) * 1000;
+    session = { token, organisation, businessFunction: 'SERVICE_PROVIDER_CLINICIAN' };
+    return session;
+  };
+}
