@@ -277,6 +277,15 @@ const PROPERTY_TYPES: Record<string, string> = {
   triageContactDays: 'integer',
 };
 
+const NAMES: Record<string, string> = {
+  'APPOINTMENT-CANCELLATION-REASON': 'e-RS Appointment Cancellation Reason',
+  'REFERRAL-CANCELLATION-REASON': 'e-RS ReferralRequest Cancellation Reason',
+  'APPOINTMENT-NON-ATTENDANCE-REASON': 'e-RS Appointment Non-attendance Reason',
+  SPECIALTY: 'e-RS Specialty',
+  'CLINIC-TYPE': 'e-RS Clinic Type',
+  PRIORITY: 'e-RS Priority',
+};
+
 function makeCodeSystem(id: string, concept: CodeSystemConcept[]): CodeSystem & Record<string, unknown> {
   const used = [...new Set(concept.flatMap(({ property = [] }) => property.map(({ code }) => code)))];
   const isSpecialty = id === 'SPECIALTY';
@@ -292,11 +301,12 @@ function makeCodeSystem(id: string, concept: CodeSystemConcept[]): CodeSystem & 
     },
     url: `${REFERENCE_DATA}${id}`,
     version: '1',
-    name: id,
+    name: NAMES[id],
     status: 'active',
     experimental: false,
-    date: '2024-01-01',
-    publisher: 'Simulator',
+    date: '2024-01-01T00:00:00.000Z',
+    publisher: 'e-Referral Service',
+    description: NAMES[id],
     content: 'complete',
     caseSensitive: true,
     property: used.map((code) => ({

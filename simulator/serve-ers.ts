@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer } from './answers.ts';
 import { emptyAnswer, textAnswer } from './answers.ts';
@@ -15,6 +15,22 @@ import { readBody, send, sendGarbage, sendTruncated } from './wire-transport.ts'
 
 const LARGEST_BODY_BYTES = 6_291_456;
 
+/** A request and its answer, for whoever wants to check them against e-RS's schema. */
+export interface Exchange {
+  endpoint: string;
+  method: string;
+  /** Path and query below the FHIR base. */
+  path: string;
+  requestHeaders: IncomingHttpHeaders;
+  requestBody: Buffer;
+  status: number;
+  answerHeaders: Record<string, string>;
+  /** Absent for files, which have no schema. */
+  answerBody: Buffer | undefined;
+}
+/** Answers each violation of the schema in words. */
+export type CheckExchange = (exchange: Exchange) => string[];
+
 /** What the e-RS side of the server works with. */
 export interface ErsSide extends Gate {
   endpoints: Endpoint[];
@@ -25,6 +41,7 @@ export interface ErsSide extends Gate {
   writeMs: number;
   /** Writes that are going on, by UBRN, as their senders see them: from arrival to answer. */
   writesUnderWay: Map<string, number>;
+  checkExchange: CheckExchange | undefined;
 }
 
 interface Routed {
@@ -60,6 +77,20 @@ export async function serveErs(
     record.status = answer.status;
     record.answerBody = Buffer.isBuffer(answer.body) ? answer.body.toString('utf8') : undefined;
     decorate(answer, request);
+    if (routed && side.checkExchange && fault?.kind !== 'status' && body !== 'too-large') {
+      const { status, headers: answerHeaders } = answer;
+      const violations = side.checkExchange({
+        endpoint: routed.endpoint.id,
+        method,
+        path: `${url.pathname.slice('/FHIR'.length)}${url.search}`,
+        requestHeaders: request.headers,
+        requestBody: body,
+        status,
+        answerHeaders,
+        answerBody: Buffer.isBuffer(answer.body) ? answer.body : undefined,
+      });
+      if (violations.length > 0) side.audit.failedSchema();
+    }
     if (fault?.kind === 'lose-answer') request.socket.destroy();
     else if (fault?.kind === 'truncate') sendTruncated(response, answer);
     else if (fault?.kind === 'garbage') sendGarbage(response, answer, fault.body);

@@ -19,7 +19,7 @@ import { loadFolder } from './load.ts';
 import { createObjectStore } from './object-store.ts';
 import { makeReferenceData } from './reference-data.ts';
 import { fillSampleTrust } from './sample-trust.ts';
-import type { ErsSide } from './serve-ers.ts';
+import type { CheckExchange, ErsSide } from './serve-ers.ts';
 import { serveErs } from './serve-ers.ts';
 import { createTokens } from './tokens.ts';
 import { readBody, send, sendGarbage, sendTruncated } from './wire-transport.ts';
@@ -49,6 +49,8 @@ export interface SimulatorOptions {
   returnedState?: OpenQuestions['returnedState'];
   /** How the simulator answers where nobody knows what e-RS does. */
   openQuestions?: OpenQuestions['answers'];
+  /** Checks each request and answer against e-RS's schema; the audit counts what fails. */
+  checkExchange?: CheckExchange | undefined;
   application?: { apiKey?: string; odsCode?: string; keyId?: string } | undefined;
 }
 
@@ -103,6 +105,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     endpoints: makeEndpoints(objectStore),
     writeMs: options.writeMs ?? 1,
     writesUnderWay: new Map(),
+    checkExchange: options.checkExchange,
   };
   let origin = '';
   let door: ControlDoor | undefined;

@@ -1,0 +1,56 @@
+import { resolve } from 'node:path';
+import { expect, test } from '@jest/globals';
+import type { Finding } from '../ers-contract/check-exchange.ts';
+import { compileContract } from '../ers-contract/check-exchange.ts';
+import { driveEverything } from '../ers-contract/drive-everything.ts';
+import { WAIVERS } from '../ers-contract/waivers.ts';
+import { startFarSide } from '../simulator/far-side.ts';
+
+const SHARED = resolve(process.env['ERS_SHARED'] ?? '../shared');
+
+const isWaived = (finding: Finding, waiver: (typeof WAIVERS)[number]): boolean =>
+  waiver.side === finding.side &&
+  waiver.endpoints.test(finding.endpoint) &&
+  (waiver.statuses?.includes(finding.status) ?? true) &&
+  (waiver.mode === undefined || waiver.mode === finding.mode) &&
+  waiver.problem.test(finding.problem);
+
+test('every request that e-RS takes and every answer that the simulator gives obeys the e-RS contract, but for waivers that cite their evidence and are all needed', async () => {
+  const { check, findings } = await compileContract(SHARED);
+  for (const openQuestions of ['documented', 'by-seed'] as const) {
+    await using side = await startFarSide({ referrals: 48, checkExchange: check, openQuestions });
+    await driveEverything(side);
+  }
+  const unexplained = findings
+    // A request that e-RS itself refused may be as wrong as it likes.
+    .filter(({ side, status }) => side === 'answer' || status < 400)
+    .filter((finding) => !WAIVERS.some((waiver) => isWaived(finding, waiver)));
+  expect([...new Set(unexplained.map((each) => JSON.stringify(each)))]).toEqual([]);
+  const unused = WAIVERS.filter((waiver) => !findings.some((finding) => isWaived(finding, waiver)));
+  expect(unused.map(({ evidence }) => evidence)).toEqual([]);
+}, 60_000);
+
+test('the contract check can fail: a mutant of each kind is found', async () => {
+  const { check } = await compileContract(SHARED);
+  const good = {
+    endpoint: 'A013',
+    method: 'POST',
+    path: '/STU3/ReferralRequest/000000070000/$ers.acceptReferral',
+    requestHeaders: { authorization: 'Bearer x', 'if-match': 'W/"4"' },
+    requestBody: Buffer.alloc(0),
+    status: 409,
+    answerHeaders: {},
+    answerBody: undefined,
+  };
+  expect(check(good)).toEqual([]);
+  expect(check({ ...good, requestHeaders: { authorization: 'Bearer x' } })).toEqual(['header If-Match is missing']);
+  expect(check({ ...good, requestHeaders: { ...good.requestHeaders, 'if-match': '4' } })).toHaveLength(1);
+  expect(check({ ...good, requestBody: Buffer.from('{}') })).toEqual(['a body where none belongs']);
+  expect(check({ ...good, status: 418 })).toEqual(['status 418 is not in the contract']);
+  const answered = { ...good, status: 200, answerHeaders: { 'Content-Type': 'application/fhir+json', ETag: 'W/"5"' } };
+  expect(check({ ...answered, answerBody: Buffer.from('{"resourceType":"ReferralRequest"}') }).length).toBeGreaterThan(
+    0,
+  );
+  expect(check({ ...answered, answerHeaders: { ETag: 'W/"5"', 'Content-Type': 'text/html' } })).toHaveLength(1);
+  expect(check({ ...good, path: '/STU3/Nothing' })).toEqual(['the contract knows no such operation']);
+});
