@@ -147,6 +147,45 @@ const DECISION_ISSUE = {
   'decision-expired': ['No signed-in clinician sent the decision in time. Nothing was recorded.'],
 } as const;
 
+/** Displays are those of the catalogue in server/core/codes.ts; a test compares. */
+const FACADE_ISSUE = {
+  ERS_BUSY: ['e-RS asked us to slow down.'],
+  ERS_UNAVAILABLE: ['e-RS cannot be reached.'],
+  ERS_LOCKED: ['Somebody else is changing this referral in e-RS at this moment.'],
+  ERS_VERSION_CONFLICT: ['The referral has another version in e-RS by now.'],
+  ERS_OUTCOME_UNKNOWN: ['e-RS did not say whether it recorded the decision.'],
+  ERS_ANSWER_UNREADABLE: ['e-RS sent an answer that is not complete or not FHIR.'],
+  ERS_BUSINESS_RULE: ['e-RS refused by a rule of its own.'],
+  ERS_NOT_FOUND: ['e-RS has no such resource.'],
+  ERS_NO_RELATIONSHIP: ['e-RS sees no relationship between this organisation and the referral.'],
+  ERS_PATIENT_ERROR: ['e-RS cannot show this patient, and asks not to try again.'],
+  ERS_FORBIDDEN: ['e-RS does not let this application or role do that.'],
+  ERS_USER_SESSION_ENDED: ["The clinician's session with e-RS has ended."],
+  ERS_APPLICATION_REFUSED: ["e-RS does not accept the application's credentials."],
+  ERS_REQUEST_WRONG: ['e-RS says that our request was wrong.'],
+  ERS_FILE_PENDING: ['e-RS is still scanning the file.'],
+  ERS_FILE_THREATS_FOUND: ['e-RS found a threat in the file; it cannot be had.'],
+  ERS_FILE_VALIDATION_FAILED: ['e-RS could not accept the file; it cannot be had.'],
+  ERS_FILE_TOO_LARGE: ['The file is larger than this installation takes.'],
+  ERS_LINK_EXPIRED: ['The link to the file had expired.'],
+  'resource-unknown': ['This server keeps no such resource type.'],
+  'resource-not-found': ['There is no such resource.'],
+  'resource-gone': ['The resource was deleted.'],
+  'parameter-unknown': ['This search parameter is not supported.'],
+  'parameter-invalid': ['A search parameter has a value that it cannot take.'],
+  'body-unreadable': ['The body is not what its media type says.'],
+  'body-too-large': ['The body is too large.'],
+  'media-type-unsupported': ['The body has a media type that is not taken here.'],
+  'not-acceptable': ['Only FHIR JSON can be had here.'],
+  'method-not-allowed': ['This cannot be done with this resource.'],
+  'version-conflict': ['Somebody changed the resource since you read it.'],
+  'identifier-in-url': ['This installation takes patient identifiers in request bodies only.'],
+  'engine-unavailable': ['No engine is active to carry this out.'],
+  'ers-unavailable': ['e-RS did not answer.'],
+  'store-refused': ['The FHIR store refused the write.'],
+  'internal-error': ['Something went wrong here.'],
+} as const;
+
 const OPERATION: Concepts<
   DecisionOperation | 'A004' | 'A005' | 'A007' | 'A008' | 'A020' | 'A029' | 'A030' | 'A040' | 'A042'
 > = {
@@ -165,6 +204,9 @@ const OPERATION: Concepts<
   A042: ['Retrieve attachment'],
 };
 
+/** Codes that are shown under `ers-decision-issue`; all others are `ers-facade-issue`. */
+export const isDecisionIssueCode = (code: string): code is keyof typeof DECISION_ISSUE => code in DECISION_ISSUE;
+
 /** The code systems that we define. Those that mirror A004 are in the store, as e-RS keeps them. Source: target-model 5 */
 export const codeSystems: readonly CodeSystem[] = [
   ours('ers-task-code', 'Kinds of referral review', 'What a review Task asks for.', TASK_CODE),
@@ -181,6 +223,12 @@ export const codeSystems: readonly CodeSystem[] = [
     'Why a decision was not taken over or not recorded',
     'Codes of OperationOutcome.issue.details and of Task.statusReason.',
     DECISION_ISSUE,
+  ),
+  ours(
+    'ers-facade-issue',
+    'Why a request was refused or could not be carried out',
+    'Codes of OperationOutcome.issue.details where the request is at fault, or e-RS.',
+    FACADE_ISSUE,
   ),
   ours('ers-document-type', 'Documents of a referral', 'What a DocumentReference of a referral is.', {
     attachment: ['Attachment', 'A file that a referrer or provider attached.'],

@@ -12,6 +12,7 @@ import { valueSets } from './value-sets.ts';
 export { CONFORMANCE_DATE } from './artefact.ts';
 export type { StatementOptions } from './capability-statement.ts';
 export { capabilityStatement } from './capability-statement.ts';
+export { isDecisionIssueCode } from './code-systems.ts';
 export type { Interaction, StoreFeatures } from './interactions.ts';
 export { interactionsOf } from './interactions.ts';
 export type { ServedOperation } from './operations.ts';

@@ -11,7 +11,7 @@ import {
   searchParameters,
   servedOperations,
 } from '../../conformance/index.ts';
-import { CANONICAL_BASE, CODE_SYSTEM, DECISION_CODES, SYSTEM } from '../../mappings/index.ts';
+import { CANONICAL_BASE, CODE_SYSTEM, codeSystem, DECISION_CODES, SYSTEM } from '../../mappings/index.ts';
 import { CODES } from '../../server/core/index.ts';
 
 const resources = conformanceResources();
@@ -65,18 +65,25 @@ describe('what is published', () => {
   });
 });
 
-describe('ers-decision-issue', () => {
-  const issues = byUrl.get(CODE_SYSTEM.decisionIssue) as CodeSystem;
+describe('the codes of refusals', () => {
+  const decisionIssues = byUrl.get(CODE_SYSTEM.decisionIssue) as CodeSystem;
+  const facadeIssues = byUrl.get(codeSystem('ers-facade-issue')) as CodeSystem;
 
-  test('says of each code what the catalogue of codes says, so a client and a log mean the same', () => {
-    for (const { code, display } of issues.concept ?? [])
+  test('say what the catalogue of codes says, so a client and a log mean the same', () => {
+    for (const { code, display } of [...(decisionIssues.concept ?? []), ...(facadeIssues.concept ?? [])])
       expect({ code, display }).toEqual({ code, display: CODES[code as keyof typeof CODES]?.happened });
   });
 
-  test('holds every code of the catalogue that is about a decision', () => {
+  test('of decisions are published, every one of the catalogue', () => {
     const all = Object.keys(CODES);
-    const decisionCodes = all.slice(all.indexOf('reason-required'), all.indexOf('decision-expired') + 1);
-    expect(issues.concept?.map(({ code }) => code).sort()).toEqual(decisionCodes.sort());
+    const codes = all.slice(all.indexOf('reason-required'), all.indexOf('decision-expired') + 1);
+    expect(decisionIssues.concept?.map(({ code }) => code).sort()).toEqual(codes.sort());
+  });
+
+  test('of requests and of e-RS are published, every one of the catalogue', () => {
+    const all = Object.keys(CODES);
+    const codes = all.filter((code, index) => code.startsWith('ERS_') || index >= all.indexOf('resource-unknown'));
+    expect(facadeIssues.concept?.map(({ code }) => code).sort()).toEqual(codes.sort());
   });
 });
 
