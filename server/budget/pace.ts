@@ -34,7 +34,7 @@ const LATENESS_MS = 5;
 const PATIENCE_MS = 60_000;
 const TURNS_FOR_THE_PATIENT = 4;
 const SLOWEST = 8;
-const RECOVERY = 0.9;
+const RECOVERY = 0.95;
 /** The pace after a 429 where there is no limit that we know of. */
 const CAUTIOUS_INTERVAL_MS = 100;
 const LONGEST_PAUSE_MS = 60_000;
