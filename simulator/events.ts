@@ -71,10 +71,15 @@ export function applyEvent(world: World, referral: Referral, event: ReferralEven
       if (!appointment?.start) return 'There is no booked appointment';
       return moveAppointment(world, referral, event.start ?? inDays(world, event.inDays ?? dice.integer(3, 60)));
     case 'cancelled-by-referrer':
-      cancelReferral(referral, dice, {
-        reason: reasonCoding(world, 'REFERRAL-CANCELLATION-REASON', event.reason ?? 'RAISED_IN_ERROR'),
-        comments: event.comments ?? 'Synthetic comment of the referrer',
-      });
+      cancelReferral(
+        referral,
+        dice,
+        {
+          reason: reasonCoding(world, 'REFERRAL-CANCELLATION-REASON', event.reason ?? 'RAISED_IN_ERROR'),
+          comments: event.comments ?? 'Synthetic comment of the referrer',
+        },
+        'referrer',
+      );
       return undefined;
     case 'accepted-in-ers':
       accept(referral, dice);

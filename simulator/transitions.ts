@@ -2,6 +2,7 @@ import type { Dice } from './dice.ts';
 import type { Priority, ReferralState } from './referral-document.ts';
 import { appointmentOf, raiseVersion, setPriority, setState } from './referral-document.ts';
 import type { Coding } from './wire.ts';
+import { REFERENCE_DATA } from './wire.ts';
 import type { Referral } from './world.ts';
 
 interface Reviewed {
@@ -40,16 +41,34 @@ export function propose(referral: Referral, dice: Dice, state: ReferralState, re
   rise(referral, dice);
 }
 
-/** The end of a referral. Answers whether a booked appointment was cancelled with it. Source: provider-api T10 [E]. */
-export function cancelReferral(referral: Referral, dice: Dice, { reason, comments }: Reviewed): boolean {
+/**
+ * The end of a referral. Answers whether a booked appointment was cancelled with it; that one has a reason of its own
+ * kind, for which the examples show the catch-all of the side that cancels. Source: provider-api T10 [E]
+ */
+export function cancelReferral(
+  referral: Referral,
+  dice: Dice,
+  { reason, comments }: Reviewed,
+  by: 'provider' | 'referrer' = 'provider',
+): boolean {
   const wasBooked = appointmentOf(referral.resource)?.status === 'booked';
-  if (wasBooked) cancelAppointment(referral, reason, comments);
+  if (wasBooked)
+    cancelAppointment(
+      referral,
+      { system: `${REFERENCE_DATA}APPOINTMENT-CANCELLATION-REASON`, ...CATCH_ALL[by] },
+      comments,
+    );
   setState(referral.resource, 'CANCELLED_REFERRAL', reason, comments);
   referral.resource.status = 'cancelled';
   referral.review = 'done';
   rise(referral, dice);
   return wasBooked;
 }
+
+const CATCH_ALL = {
+  provider: { code: 'PROVIDER_CANCELLATION', display: 'Other - Provider cancellation' },
+  referrer: { code: 'PATIENT_APPOINTMENT_CANCELLATION_OTHER', display: 'Other' },
+};
 
 /** One call may raise the version by several. Source: provider-api 4.6, 6.6 step 14. */
 export function rise(referral: Referral, dice: Dice): void {

@@ -51,10 +51,9 @@ export const cancelReferral: ReferralEndpoint = {
       return stu3Outcome(422, 'INVALID_REQUEST_STATE', 'The referral is cancelled already');
     let isAppointmentCancelled = false;
     const apply = (): void => {
-      isAppointmentCancelled = end(referral, world.dice, {
-        reason: reason.coding,
-        ...(comments !== undefined && { comments }),
-      });
+      const by = call.caller.role.startsWith('REFERRING') ? 'referrer' : 'provider';
+      const ending = { reason: reason.coding, ...(comments !== undefined && { comments }) };
+      isAppointmentCancelled = end(referral, world.dice, ending, by);
     };
     const trouble = cancelInPas(referral, world, apply);
     if (trouble) return trouble;
