@@ -28,6 +28,8 @@ export const userSchema = z.strictObject({
   onBehalfOf: z.union([z.string(), z.array(z.string())]).optional(),
   expiresInSeconds: z.number().positive().optional(),
   services: z.array(z.string()).optional(),
+  ial: z.int().optional(),
+  aal: z.int().optional(),
 });
 
 export const clockSchema = z.union([

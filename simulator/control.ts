@@ -189,6 +189,7 @@ function signIn({ world, tokens }: ControlDoor, wish: z.output<typeof userSchema
     roles: wish.roles,
     organisations: wish.organisations,
     onBehalfOf: wish.onBehalfOf === undefined ? [] : [wish.onBehalfOf].flat(),
+    assurance: { ial: wish.ial ?? 3, aal: wish.aal ?? 3 },
     ...(wish.services && { services: wish.services }),
   };
   world.users.set(user.sdsUserId, user);

@@ -1,11 +1,12 @@
 import type { Answer } from './answers.ts';
 import { emptyAnswer, gatewayOutcome, r4Outcome, stu3Outcome, textAnswer } from './answers.ts';
+import { chanceOf } from './dice.ts';
 import type { Call, Endpoint } from './endpoint.ts';
 import type { Limits } from './limits.ts';
 import { versionOf } from './referral-document.ts';
 import { relationOf } from './relationship.ts';
 import type { Tokens } from './tokens.ts';
-import type { World } from './world.ts';
+import type { Referral, World } from './world.ts';
 
 const IDENTITY_HEADERS = [
   'nhsd-end-user-organisation-ods',
@@ -13,6 +14,7 @@ const IDENTITY_HEADERS = [
   'nhsd-ers-on-behalf-of-user-id',
 ] as const;
 const INTERNAL_HEADERS = ['x-ers-ods-code', 'x-ers-business-function', 'x-ers-user-id'];
+const LIST_LAG_MS = 30_000;
 const APPLICATION_ROLES = [
   'PROVIDER_AUTHORISED_APPLICATION',
   'REFERRER_AUTHORISED_APPLICATION',
@@ -52,10 +54,21 @@ export async function runPipeline(call: Call, endpoint: Endpoint, gate: Gate): P
   gate.world.locks.add(ubrn);
   try {
     await call.pause();
-    return await endpoint.answer({ ...call, caller, referral }, gate.world);
+    const before = gate.world.openQuestions.answers === 'by-seed' ? structuredClone(referral) : undefined;
+    const answer = await endpoint.answer({ ...call, caller, referral }, gate.world);
+    if (before && answer.status === 200) letListsLag(gate.world, referral, before);
+    return answer;
   } finally {
     gate.world.locks.delete(ubrn);
   }
+}
+
+/** Nobody knows how soon the lists follow a write: by seed, some show the old picture for half a minute. */
+function letListsLag({ seed, clock }: World, referral: Referral, before: Referral): void {
+  const { id } = referral.resource;
+  if (chanceOf(seed, `lists lag behind ${id} at ${versionOf(before.resource)}`) >= 0.5) return;
+  delete before.lag;
+  referral.lag = { untilMs: clock.now().getTime() + LIST_LAG_MS, view: before };
 }
 
 /** Step 1. Source: provider-api 1.6 [P]: STU3 paths answer with an empty body. */
@@ -72,6 +85,9 @@ const checkToken: Check = (call, endpoint, { tokens, world }) => {
     call.caller = { mode: 'application', organisation, role: 'PROVIDER_AUTHORISED_APPLICATION', userId: apiKey };
   } else {
     const { user } = bearer;
+    const code = endpoint.fhir === 'STU3' ? 'NO_ACCESS' : 'ACCESS_DENIED';
+    if (user.assurance.ial < 3) return gatewayOutcome(endpoint.fhir, 401, code, 'forbidden', call.at);
+    if (user.assurance.aal < 2) return gatewayOutcome(endpoint.fhir, 401, code, 'login', call.at);
     call.caller = { mode: 'user', user, organisation: '', role: '', userId: user.sdsUserId };
   }
   return undefined;

@@ -54,6 +54,8 @@ export interface Referral {
   isOnBothLists: boolean;
   /** The booking system of the provider plays up at the next cancellation. */
   pas?: 'error' | 'silent' | 'refused';
+  /** The lists still show it as it was before a write, until this time on the simulator's clock. */
+  lag?: { untilMs: number; view: Referral };
 }
 
 /** A signed-in clinician or administrator. */
@@ -62,6 +64,8 @@ export interface User {
   roles: string[];
   organisations: string[];
   onBehalfOf: string[];
+  /** How well the user is known to CIS2: identity and authentication assurance levels. */
+  assurance: { ial: number; aal: number };
   /** The services that the user works for; absent means all of the organisation. */
   services?: string[];
 }

@@ -1,7 +1,9 @@
 import { emptyAnswer, jsonAnswer } from '../answers.ts';
+import { chanceOf } from '../dice.ts';
 import type { ReferralEndpoint } from '../endpoint.ts';
 import { CLINICAL } from '../endpoint.ts';
 import { versionOf } from '../referral-document.ts';
+import { rise } from '../transitions.ts';
 
 /** Serves a referral; of its versions only the current one. Source: A005; provider-api 5. */
 export const retrieveReferral: ReferralEndpoint = {
@@ -15,9 +17,14 @@ export const retrieveReferral: ReferralEndpoint = {
   answers: 'application/fhir+json',
   isWrite: false,
   subject: 'referral',
-  answer({ referral, path }) {
+  answer({ referral, path }, world) {
     const version = versionOf(referral.resource);
     if (path['version'] !== undefined && path['version'] !== String(version)) return emptyAnswer(404);
-    return jsonAnswer(200, referral.resource, { ETag: `W/"${version}"` });
+    const answer = jsonAnswer(200, referral.resource, { ETag: `W/"${version}"` });
+    // Internal processing may raise the version at any time, also between a read and the write that follows it [S]
+    const isOpen = world.openQuestions.answers === 'by-seed';
+    if (isOpen && chanceOf(world.seed, `processing after ${referral.resource.id} at ${version}`) < 0.1)
+      rise(referral, world.dice);
+    return answer;
   },
 };

@@ -64,9 +64,9 @@ export const retrieveWorklist: PlainEndpoint = {
       refuseIndicator(one('clinicianAssignedIndicator'), one('clinician'), 'clinician') ??
       refuseFilters(call, world, one);
     if (refusal) return refusal;
-    const shown = [...world.referrals.values()].filter(
-      (referral) => listsOf(referral).includes(list) && passes(call, world, referral, one),
-    );
+    const shown = [...world.referrals.values()]
+      .map((referral) => asListed(referral, call.at))
+      .filter((referral) => listsOf(referral).includes(list) && passes(call, world, referral, one));
     const answer = jsonAnswer(200, buildWorklist(world, list, shown));
     return Buffer.isBuffer(answer.body) && answer.body.length > world.largestWorklistBytes
       ? refuseLargeList(world)
@@ -88,6 +88,9 @@ function refuseLargeList(world: World): Answer {
   const chance = chanceOf(world.seed, 'answer to a list over 10 MB');
   return chance < 0.34 ? emptyAnswer(500) : chance < 0.67 ? emptyAnswer(502) : emptyAnswer(504);
 }
+
+const asListed = (referral: Referral, at: Date): Referral =>
+  referral.lag && referral.lag.untilMs > at.getTime() ? referral.lag.view : referral;
 
 function readList(call: CheckedCall, listType: Parameter | undefined): ListCode | Answer {
   const codings = listType?.valueCodeableConcept?.coding ?? [];

@@ -93,6 +93,17 @@ describe('modes, roles and headers', () => {
   });
 });
 
+test('a user whose identity or authentication is too weak is refused at the gateway: 401 with the reason as issue code', async () => {
+  await using side = await startFarSide();
+  const issue = async (wish: Record<string, unknown>): Promise<[number, string]> => {
+    const reply = await side.send('GET', '/STU3/CodeSystem/PRIORITY', await side.signIn(wish));
+    return [reply.status, reply.json.issue[0].code];
+  };
+  expect(await issue({ ial: 2 })).toEqual([401, 'forbidden']);
+  expect(await issue({ aal: 1 })).toEqual([401, 'login']);
+  expect((await side.send('GET', '/STU3/CodeSystem/PRIORITY', await side.signIn({ aal: 2 }))).status).toBe(200);
+});
+
 describe('the order and shape of refusals', () => {
   test('more requests in a second than granted are 429: empty on STU3 paths, FHIR on R4 paths, and counted', async () => {
     await using side = await startFarSide({ requestsPerSecond: 3 });

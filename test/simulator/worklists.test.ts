@@ -232,3 +232,41 @@ test('polls are counted by service in any rolling 24 hours, both lists together,
     polls: { 70104: { '2027-03-01': 2, '2027-03-02': 1 } },
   });
 });
+
+describe('what nobody knows of the lists, by seed', () => {
+  test('some lists show a referral as it was for half a minute after a write, others follow at once', async () => {
+    await using side = await startFarSide({ openQuestions: 'by-seed' });
+    const seen = new Set<number>();
+    for (let left = 12; left > 0; left -= 1) {
+      const ubrn = await side.create(DIRECT);
+      const before = fieldsOf(await review(side, '70101'))['referralRequestVersion'];
+      const headers = ifMatch(await side.versionOf(ubrn));
+      await side.send('POST', `/STU3/ReferralRequest/${ubrn}/$ers.acceptReferral`, { headers });
+      const reply = await review(side, '70101');
+      if (ubrnsOf(reply).length > 0) expect(fieldsOf(reply)['referralRequestVersion']).toEqual(before);
+      seen.add(ubrnsOf(reply).length);
+      side.simulator.clock.advance(30_000);
+      expect(ubrnsOf(await review(side, '70101'))).toEqual([]);
+    }
+    expect(seen).toEqual(new Set([0, 1]));
+  });
+
+  test('some extension urls are written WorklistItem, so that a reader compares them without case', async () => {
+    await using side = await startFarSide({ openQuestions: 'by-seed' });
+    for (let left = 12; left > 0; left -= 1) await side.create(DIRECT);
+    const { text } = await review(side, '70101');
+    expect([text.includes('WorklistItem-1'), text.includes('WorkListItem-1')]).toEqual([true, true]);
+  });
+
+  test('internal processing raises some versions between a read and the write that follows it, which is then 409', async () => {
+    await using side = await startFarSide({ openQuestions: 'by-seed' });
+    const outcomes = new Set<number>();
+    for (let left = 30; left > 0; left -= 1) {
+      const ubrn = await side.create(DIRECT);
+      const { json } = await side.send('GET', `/STU3/ReferralRequest/${ubrn}`);
+      const headers = ifMatch(Number(json.meta.versionId));
+      outcomes.add((await side.send('POST', `/STU3/ReferralRequest/${ubrn}/$ers.acceptReferral`, { headers })).status);
+    }
+    expect(outcomes).toEqual(new Set([200, 409]));
+  });
+});
