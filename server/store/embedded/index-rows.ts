@@ -1,0 +1,144 @@
+import {
+  convertToSearchableReferences,
+  convertToSearchableTokens,
+  convertToSearchableUris,
+  evalFhirPathTyped,
+  type TypedValue,
+  toTypedValue,
+} from '@medplum/core';
+import type { Resource } from '@medplum/fhirtypes';
+import type { Parameter } from './definitions.ts';
+
+/** What is found by a parameter in one resource: rows of the tables of `database.ts`. */
+export type IndexRow =
+  | { readonly table: 'token'; readonly code: string; readonly system: string }
+  | { readonly table: 'reference'; readonly type: string; readonly id: string }
+  | { readonly table: 'date'; readonly low: number; readonly high: number }
+  | { readonly table: 'string'; readonly folded: string; readonly exact: string };
+
+/** Milliseconds, inclusive at both ends. */
+export interface Span {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Far outside every date that FHIR can write: the open end of a Period. */
+const FOREVER_MS = 8.64e15;
+
+/** Marks tokens that @medplum/core makes of display texts; they are no codes, so they are left out. */
+const TEXT_SYSTEM = '\u0000text';
+
+/** Evaluates one parameter on a resource. A reference by identifier gives a token under the reference's parameter. */
+export function indexRows(parameter: Parameter, resource: Resource): IndexRow[] {
+  if (!parameter.roots.some((root) => hasRoot(resource, root))) return [];
+  const values = evalFhirPathTyped(parameter.atom, [toTypedValue(resource)]);
+  if (values.length === 0) return [];
+  switch (parameter.kind) {
+    case 'token':
+      return tokenRows(values);
+    case 'uri':
+      return convertToSearchableUris(values).map((uri) => ({ table: 'token', code: uri, system: '' }));
+    case 'string':
+      return values
+        .flatMap(({ value }) => textsOf(value))
+        .map((exact) => ({ table: 'string', folded: fold(exact), exact }));
+    case 'date':
+      return values.flatMap(({ value }) => {
+        const span = spanOf(value);
+        return span ? [{ table: 'date' as const, ...span }] : [];
+      });
+    case 'reference': {
+      const literal = convertToSearchableReferences(values).filter((one) => !one.startsWith('identifier:'));
+      const identifiers = values.flatMap(({ value }) => (value?.identifier ? [identifierValue(value.identifier)] : []));
+      return [...literal.map(referenceRow), ...tokenRows(identifiers)];
+    }
+  }
+}
+
+const identifierValue = (value: unknown): TypedValue => ({ type: 'Identifier', value });
+
+function hasRoot(resource: Resource, root: string): boolean {
+  if (root.startsWith('meta.')) return resource.meta !== undefined && root.slice(5) in resource.meta;
+  if (root in resource) return true;
+  for (const key in resource) if (key.startsWith(root)) return true; // value[x] is written valueString
+  return false;
+}
+
+function tokenRows(values: TypedValue[]): IndexRow[] {
+  return convertToSearchableTokens(values, { textSearchSystem: TEXT_SYSTEM }).flatMap(({ system = '', value = '' }) =>
+    system === TEXT_SYSTEM ? [] : [{ table: 'token' as const, code: value, system }],
+  );
+}
+
+function referenceRow(reference: string): IndexRow {
+  const local = parseLocalReference(reference);
+  return local ? { table: 'reference', ...local } : { table: 'reference', type: '', id: reference };
+}
+
+/** Reads `Type/id`, a version dropped; undefined for what is contained, absolute or a URN. */
+export function parseLocalReference(reference: string): { type: string; id: string } | undefined {
+  const match = /^([A-Z][A-Za-z]+)\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/[A-Za-z0-9\-.]{1,64})?$/.exec(reference);
+  return match?.[1] && match[2] ? { type: match[1], id: match[2] } : undefined;
+}
+
+/** Lower case without accents, for searches by string. Source: FHIR R4 search, string. */
+export const fold = (text: string): string =>
+  text
+    .normalize('NFD')
+    .replace(/\p{Mark}+/gu, '')
+    .toLowerCase();
+
+/** Elements of HumanName and Address that a string search looks into, each from its own start. */
+const TEXT_PARTS = [
+  'text',
+  'family',
+  'given',
+  'prefix',
+  'suffix',
+  'line',
+  'city',
+  'district',
+  'state',
+  'postalCode',
+  'country',
+];
+
+function textsOf(value: unknown): string[] {
+  if (typeof value === 'string') return [value];
+  if (typeof value !== 'object' || value === null) return [];
+  const parts = new Map(Object.entries(value));
+  return TEXT_PARTS.flatMap((part) => parts.get(part) ?? []);
+}
+
+function spanOf(value: unknown): Span | undefined {
+  if (typeof value === 'string') return parseDate(value);
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { start, end, event } = value as { start?: string; end?: string; event?: string[] };
+  if (event?.[0]) return parseDate(event[0]);
+  if (start === undefined && end === undefined) return undefined;
+  return {
+    low: (start === undefined ? undefined : parseDate(start)?.low) ?? -FOREVER_MS,
+    high: (end === undefined ? undefined : parseDate(end)?.high) ?? FOREVER_MS,
+  };
+}
+
+const DATE = /^(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d)?)?)?)?$/;
+
+/** The stretch of time that a FHIR date or dateTime of any precision names; UTC where no zone is given. */
+export function parseDate(text: string): Span | undefined {
+  const [whole, year, month, day, hour, minute, second, fraction, zone = 'Z'] = DATE.exec(text) ?? [];
+  if (whole === undefined || year === undefined) return undefined;
+  const y = Number(year);
+  const mo = Number(month ?? 1) - 1;
+  const d = Number(day ?? 1);
+  if (mo > 11 || d < 1 || d > new Date(Date.UTC(y, mo + 1, 0)).getUTCDate()) return undefined;
+  const offsetMs =
+    zone === 'Z' ? 0 : Number(`${zone[0]}1`) * (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(4))) * 60e3;
+  const ms = Math.floor(Number(`0.${fraction ?? 0}`) * 1000);
+  const low = Date.UTC(y, mo, d, Number(hour ?? 0), Number(minute ?? 0), Number(second ?? 0), ms) - offsetMs;
+  if (month === undefined) return { low, high: Date.UTC(y + 1, 0) - 1 };
+  if (day === undefined) return { low, high: Date.UTC(y, mo + 1) - 1 };
+  if (hour === undefined) return { low, high: low + 86_400e3 - 1 };
+  if (second === undefined) return { low, high: low + 60e3 - 1 };
+  return { low, high: fraction === undefined ? low + 999 : low };
+}

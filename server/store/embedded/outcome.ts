@@ -1,0 +1,30 @@
+import type { OperationOutcome, OperationOutcomeIssue } from '@medplum/fhirtypes';
+import type { StoreFailure, StoreFailureCode } from '../../core/index.ts';
+
+const ISSUE_CODE: Record<StoreFailureCode, OperationOutcomeIssue['code']> = {
+  'not-found': 'not-found',
+  gone: 'deleted',
+  conflict: 'conflict',
+  'multiple-matches': 'multiple-matches',
+  invalid: 'invalid',
+  'not-supported': 'not-supported',
+  unavailable: 'transient',
+  'unknown-outcome': 'incomplete',
+};
+
+/** A failure with one issue. `text` names elements and remedies, never values: it reaches clients and logs. */
+export function failure(code: StoreFailureCode, text: string, expression?: string): StoreFailure {
+  return failureOf(code, [
+    {
+      severity: 'error',
+      code: ISSUE_CODE[code],
+      details: { text },
+      ...(expression === undefined ? {} : { expression: [expression] }),
+    },
+  ]);
+}
+
+export function failureOf(code: StoreFailureCode, issue: OperationOutcomeIssue[]): StoreFailure {
+  const outcome: OperationOutcome = { resourceType: 'OperationOutcome', issue };
+  return { ok: false, code, outcome };
+}

@@ -1,0 +1,231 @@
+import type { Parameter } from './definitions.ts';
+import { fold, type Span } from './index-rows.ts';
+import type { Condition, DateValue, SearchRequest, SortKey } from './search-request.ts';
+
+/** SQL text with its values. The text depends on the shape of the search alone, so that statements are found again. */
+export interface Sql {
+  readonly text: string;
+  readonly values: readonly (string | number)[];
+}
+
+/** Conditions on what the index tables hold; the other two are columns of `resource`. */
+type IndexedCondition = Exclude<Condition, { kind: 'id' | 'updated' }>;
+
+/** The rows that meet a condition: `SELECT rid FROM from WHERE where`. Negated: those that have none. */
+interface RowSet {
+  readonly from: string;
+  readonly rid: string;
+  readonly where: Sql;
+  readonly isNegated?: boolean;
+}
+
+export interface Compiler {
+  /** The condition of a search on `resource r`, and whether it is driven by an index other than the type's. */
+  where(request: SearchRequest): Sql & { readonly isDriven: boolean };
+  orderBy(sort: readonly SortKey[]): Sql;
+}
+
+/** Smaller is more selective: the first is looked up, the others are tested on what it finds. */
+const RANK: Record<Condition['kind'], number> = {
+  id: 0,
+  token: 2,
+  reference: 3,
+  chain: 4,
+  has: 5,
+  string: 6,
+  updated: 7,
+  date: 8,
+  missing: 9,
+};
+
+const rankOf = (condition: Condition): number =>
+  condition.kind === 'token' && condition.isNegated
+    ? RANK.missing
+    : condition.kind === 'token' && condition.parameter.code === 'identifier'
+      ? 1
+      : RANK[condition.kind];
+
+/** @param keyOf the number under which the file knows a parameter. @param nowMs for the prefix `ap`. */
+export function compiler(keyOf: (parameter: Parameter) => number, nowMs: () => number): Compiler {
+  let aliases = 0;
+  const alias = () => `t${aliases++}`;
+
+  function rowSet(condition: IndexedCondition): RowSet {
+    const a = alias();
+    switch (condition.kind) {
+      case 'token': {
+        const values = condition.tokens.map(({ system, code }) =>
+          and([
+            ...(code === undefined ? [] : [sql(`${a}.code = ?`, code)]),
+            ...(system === undefined ? [] : [sql(`${a}.system = ?`, system)]),
+          ]),
+        );
+        return { ...indexed('token', a, condition.parameter, or(values)), isNegated: condition.isNegated };
+      }
+      case 'reference': {
+        const values = condition.targets.map(({ type, id }) =>
+          and([sql(`${a}.target_id = ?`, id), ...(type === undefined ? [] : [sql(`${a}.target_type = ?`, type)])]),
+        );
+        return indexed('reference', a, condition.parameter, or(values));
+      }
+      case 'string':
+        return indexed(
+          'string',
+          a,
+          condition.parameter,
+          or(condition.texts.map((text) => stringSql(condition.match, text, a))),
+        );
+      case 'date':
+        return indexed(
+          'date',
+          a,
+          condition.parameter,
+          or(condition.dates.map((date) => dateSql(date, `${a}.low`, `${a}.high`))),
+        );
+      case 'missing':
+        return { ...presence(condition.parameter, a), isNegated: condition.isMissing };
+      case 'chain': {
+        const t = alias();
+        const targets = condition.targets.map(({ type, condition: inner }) =>
+          and([sql(`${a}.target_type = ?`, type), holds(inner, t, 'IN')]),
+        );
+        return set(
+          `reference ${a} JOIN resource ${t} ON ${t}.type = ${a}.target_type AND ${t}.id = ${a}.target_id AND ${t}.deleted = 0`,
+          a,
+          and([sql(`${a}.param = ?`, keyOf(condition.parameter)), or(targets)]),
+        );
+      }
+      case 'has': {
+        const t = alias();
+        const source = alias();
+        return set(
+          `reference ${a} JOIN resource ${source} ON ${source}.rid = ${a}.rid
+           JOIN resource ${t} ON ${t}.type = ${a}.target_type AND ${t}.id = ${a}.target_id`,
+          t,
+          and([
+            sql(`${a}.param = ?`, keyOf(condition.parameter)),
+            sql(`${a}.target_type = ?`, condition.target),
+            holds(condition.condition, source, 'IN'),
+          ]),
+        );
+      }
+    }
+  }
+
+  const indexed = (table: string, a: string, parameter: Parameter, values: Sql): RowSet =>
+    set(`${table} ${a}`, a, and([sql(`${a}.param = ?`, keyOf(parameter)), values]));
+
+  function presence(parameter: Parameter, a: string): RowSet {
+    const key = keyOf(parameter);
+    if (parameter.kind !== 'reference') return set(`${tableOf(parameter)} ${a}`, a, sql(`${a}.param = ?`, key));
+    const both = `(SELECT rid, param FROM reference UNION ALL SELECT rid, param FROM token) ${a}`;
+    return set(both, a, sql(`${a}.param = ?`, key));
+  }
+
+  /** Whether the resource `row` meets the condition: by looking the condition up (IN), or by testing the row at hand (EXISTS). */
+  function holds(condition: Condition, row: string, how: 'IN' | 'EXISTS'): Sql {
+    if (condition.kind === 'id') return or(condition.ids.map((id) => sql(`${row}.id = ?`, id)));
+    if (condition.kind === 'updated')
+      return or(condition.dates.map((date) => dateSql(date, `${row}.updated`, `${row}.updated`)));
+    const { from, rid, where, isNegated } = rowSet(condition);
+    if (how === 'IN' && !isNegated)
+      return { text: `${row}.rid IN (SELECT ${rid} FROM ${from} WHERE ${where.text})`, values: where.values };
+    const not = isNegated ? 'NOT ' : '';
+    return {
+      text: `${not}EXISTS (SELECT 1 FROM ${from} WHERE ${where.text} AND ${rid} = ${row}.rid)`,
+      values: where.values,
+    };
+  }
+
+  return {
+    where({ type, conditions }) {
+      aliases = 0;
+      const [first, ...others] = conditions.toSorted((a, b) => rankOf(a) - rankOf(b));
+      const isDriven = first !== undefined && rankOf(first) < RANK.updated;
+      const all = and([
+        sql('r.type = ?', type),
+        sql('r.deleted = 0'),
+        ...(first ? [holds(first, 'r', isDriven ? 'IN' : 'EXISTS')] : []),
+        ...others.map((condition) => holds(condition, 'r', 'EXISTS')),
+      ]);
+      return { ...all, isDriven };
+    },
+
+    orderBy(sort) {
+      const keys = sort.map(({ by, isDescending }): Sql => {
+        const direction = isDescending ? 'DESC' : 'ASC';
+        if (by === '_id') return sql(`r.id ${direction}`);
+        if (by === '_lastUpdated') return sql(`r.updated ${direction}, r.seq ${direction}`);
+        const column = {
+          token: 'code',
+          uri: 'code',
+          reference: 'target_id',
+          string: 'folded',
+          date: isDescending ? 'high' : 'low',
+        };
+        const value = `(SELECT ${isDescending ? 'max' : 'min'}(${column[by.kind]}) FROM ${tableOf(by)} WHERE rid = r.rid AND param = ?)`;
+        return { text: `${value} ${direction} NULLS LAST`, values: [keyOf(by)] };
+      });
+      const isTotal = sort.some(({ by }) => typeof by === 'string');
+      const texts = [...keys.map((key) => key.text), ...(isTotal ? [] : ['r.rid DESC'])];
+      return { text: texts.join(', '), values: keys.flatMap((key) => key.values) };
+    },
+  };
+
+  function dateSql({ prefix, span }: DateValue, low: string, high: string): Sql {
+    const within = sql(`(${low} >= ? AND ${high} <= ?)`, span.low, span.high);
+    switch (prefix) {
+      case 'eq':
+        return within;
+      case 'ne':
+        return { ...within, text: `NOT ${within.text}` };
+      case 'gt':
+        return sql(`${high} > ?`, span.high);
+      case 'lt':
+        return sql(`${low} < ?`, span.low);
+      case 'ge':
+        return or([sql(`${high} > ?`, span.high), within]);
+      case 'le':
+        return or([sql(`${low} < ?`, span.low), within]);
+      case 'sa':
+        return sql(`${low} > ?`, span.high);
+      case 'eb':
+        return sql(`${high} < ?`, span.low);
+      case 'ap': {
+        const wide = widen(span, nowMs());
+        return sql(`(${high} >= ? AND ${low} <= ?)`, wide.low, wide.high);
+      }
+    }
+  }
+}
+
+/** A tenth of the distance to now on either side. Source: FHIR R4 search, prefix ap. */
+function widen({ low, high }: Span, nowMs: number): Span {
+  const margin = Math.round(Math.abs(nowMs - low) / 10);
+  return { low: low - margin, high: high + margin };
+}
+
+const MAX_CHARACTER = '\u{10FFFF}';
+
+function stringSql(match: 'start' | 'exact' | 'contains', text: string, a: string): Sql {
+  if (match === 'exact') return sql(`(${a}.folded = ? AND ${a}.exact = ?)`, fold(text), text);
+  if (match === 'contains') return sql(`instr(${a}.folded, ?) > 0`, fold(text));
+  return sql(`(${a}.folded >= ? AND ${a}.folded < ?)`, fold(text), fold(text) + MAX_CHARACTER);
+}
+
+const tableOf = (parameter: Parameter): string => (parameter.kind === 'uri' ? 'token' : parameter.kind);
+
+const sql = (text: string, ...values: (string | number)[]): Sql => ({ text, values });
+
+const set = (from: string, a: string, where: Sql): RowSet => ({ from, rid: `${a}.rid`, where });
+
+const and = (parts: readonly Sql[]): Sql => join(parts, ' AND ');
+
+const or = (parts: readonly Sql[]): Sql => join(parts, ' OR ');
+
+function join(parts: readonly Sql[], word: string): Sql {
+  const [first] = parts;
+  if (first && parts.length === 1) return first;
+  const text = parts.map((part) => part.text).join(word);
+  return { text: text === '' ? '1' : `(${text})`, values: parts.flatMap((part) => part.values) };
+}

@@ -1,0 +1,192 @@
+import { randomUUID } from 'node:crypto';
+import { tryGetDataType } from '@medplum/core';
+import type { Resource } from '@medplum/fhirtypes';
+import type { Clock, SearchPage, Stored, StoreFailure, StoreResult } from '../../core/index.ts';
+import type { Database } from './database.ts';
+import type { Parameter, Parameters } from './definitions.ts';
+import type { Ledger } from './ledger.ts';
+import { failure } from './outcome.ts';
+import { type Inclusion, parseSearch, type SearchRequest } from './search-request.ts';
+import { compiler } from './search-sql.ts';
+
+export interface Search {
+  /** One page. `next` comes from the page before, with the same type and query. */
+  page(type: string, query: string, next?: string): StoreResult<SearchPage>;
+  /** The first matches, for conditional creates and look-ups inside a transaction. */
+  matches(type: string, query: string, limit: number): StoreResult<Stored[]>;
+}
+
+/** Included resources on one page; more is refused, never cut off in silence. */
+const MAX_INCLUDED = 5000;
+
+/** Sorted searches that can still be paged on; the oldest goes first. */
+const MAX_SNAPSHOTS = 256;
+
+/**
+ * Searches over the index tables. Without `_sort` the newest created come first: that order never changes, so a page goes
+ * on after the number of the last one. A sorted search may be reordered by writes, so its first page notes which
+ * resources match and in which order, and later pages read on in that note. Neither skips nor repeats under writes.
+ */
+export function buildSearch(parts: {
+  database: Database;
+  ledger: Ledger;
+  parameters: Parameters;
+  keys: ReadonlyMap<string, ReadonlyMap<string, number>>;
+  clock: Clock;
+}): Search {
+  const { database, ledger, parameters } = parts;
+  const keyOf = ({ type, code }: Parameter) => parts.keys.get(type)?.get(code) ?? -1;
+  const compile = compiler(keyOf, () => parts.clock.now().getTime());
+  const snapshots = new Map<string, { readonly type: string; readonly rids: readonly number[] }>();
+
+  /** Resource numbers that match, below `before` in the unsorted order. */
+  function select(request: SearchRequest, limit: number, before?: number): number[] {
+    const where = compile.where(request);
+    const isSorted = request.sort.length > 0;
+    // The plus keeps SQLite from walking the whole table in rid order when an index finds the few that match.
+    const order = isSorted
+      ? compile.orderBy(request.sort)
+      : { text: `${where.isDriven ? '+' : ''}r.rid DESC`, values: [] };
+    const after = before === undefined ? '' : ' AND r.rid < ?';
+    return database
+      .prepare(`SELECT r.rid FROM resource r WHERE ${where.text}${after} ORDER BY ${order.text} LIMIT ?`)
+      .all(...where.values, ...(before === undefined ? [] : [before]), ...order.values, limit)
+      .map((row) => Number(row['rid']));
+  }
+
+  function total(request: SearchRequest): number {
+    const { text, values } = compile.where(request);
+    return Number(database.prepare(`SELECT count(*) AS n FROM resource r WHERE ${text}`).get(...values)?.['n']);
+  }
+
+  function keysetPage(request: SearchRequest, next: string | undefined): { rids: number[]; next?: string } {
+    const rids = select(request, request.count + 1, next === undefined ? undefined : Number(next.slice(1)));
+    const page = rids.slice(0, request.count);
+    const last = page.at(-1);
+    return rids.length > request.count && last !== undefined ? { rids: page, next: `k${last}` } : { rids: page };
+  }
+
+  function snapshotPage(
+    request: SearchRequest,
+    next: string | undefined,
+  ): { rids: readonly number[]; next?: string } | undefined {
+    const [id = randomUUID(), offset = '0'] = next?.slice(1).split('.') ?? [];
+    const known = next === undefined ? { type: request.type, rids: select(request, -1) } : snapshots.get(id);
+    if (known?.type !== request.type) return undefined;
+    const end = Number(offset) + request.count;
+    const rids = known.rids.slice(Number(offset), end);
+    if (known.rids.length <= end) return { rids };
+    const oldest = snapshots.size >= MAX_SNAPSHOTS && !snapshots.has(id) ? snapshots.keys().next().value : undefined;
+    if (oldest !== undefined) snapshots.delete(oldest);
+    snapshots.set(id, known);
+    return { rids, next: `s${id}.${end}` };
+  }
+
+  return {
+    matches(type, query, limit) {
+      const request = parseSearch(parameters, type, query);
+      if ('ok' in request) return request;
+      return { ok: true, value: ledger.load(select(request, limit)) };
+    },
+
+    page(type, query, next) {
+      const request = parseSearch(parameters, type, query);
+      if ('ok' in request) return request;
+      if (request.summary === 'count' || request.count === 0) {
+        return { ok: true, value: { matches: [], includes: [], total: total(request) } };
+      }
+      const isSorted = request.sort.length > 0;
+      if (next !== undefined && !(isSorted ? /^s[0-9a-f-]{36}\.\d{1,9}$/ : /^k\d{1,15}$/).test(next)) {
+        return failure('invalid', 'The paging token is not one of this search');
+      }
+      const page = isSorted ? snapshotPage(request, next) : keysetPage(request, next);
+      if (!page) return failure('gone', 'This paged search is no longer held: search again from its first page');
+      const includes = included(request, page.rids);
+      if ('ok' in includes) return includes;
+      const isWhole = next === undefined && page.next === undefined;
+      const matches = ledger.load(page.rids);
+      return {
+        ok: true,
+        value: {
+          matches: matches.map((resource) => subset(resource, request.summary, request.elements)),
+          includes: ledger.load([...includes]).map((resource) => subset(resource, request.summary)),
+          ...(isWhole ? { total: matches.length } : request.isTotalWanted ? { total: total(request) } : {}),
+          ...(page.next === undefined ? {} : { next: page.next }),
+        },
+      };
+    },
+  };
+
+  function included(request: SearchRequest, matches: readonly number[]): ReadonlySet<number> | StoreFailure {
+    const found = new Set<number>();
+    const matched = new Set(matches);
+    let frontier = matches;
+    for (let round = 0; frontier.length > 0; round++) {
+      const isWanted = (inclusion: Inclusion) => round === 0 || inclusion.isIterated;
+      const reached = [
+        ...request.includes.filter(isWanted).flatMap((inclusion) => follow(inclusion, frontier)),
+        ...request.revIncludes.filter(isWanted).flatMap((inclusion) => followBack(inclusion, frontier)),
+      ];
+      frontier = [...new Set(reached)].filter((rid) => !found.has(rid) && !matched.has(rid));
+      for (const rid of frontier) found.add(rid);
+      if (found.size > MAX_INCLUDED) {
+        return failure(
+          'invalid',
+          `More than ${MAX_INCLUDED} resources would be included: lower _count or drop an include`,
+        );
+      }
+    }
+    return found;
+  }
+
+  function follow({ parameter, target }: Inclusion, rids: readonly number[]): number[] {
+    const only = target === undefined ? '' : ' AND f.target_type = ?';
+    return database
+      .prepare(
+        `SELECT t.rid FROM json_each(?) j CROSS JOIN reference f ON f.rid = j.value AND f.param = ?
+         CROSS JOIN resource t ON t.type = f.target_type AND t.id = f.target_id AND t.deleted = 0${only}`,
+      )
+      .all(JSON.stringify(rids), keyOf(parameter), ...(target === undefined ? [] : [target]))
+      .map((row) => Number(row['rid']));
+  }
+
+  function followBack({ parameter, target }: Inclusion, rids: readonly number[]): number[] {
+    const only = target === undefined ? '' : ' AND t.type = ?';
+    return database
+      .prepare(
+        `SELECT f.rid FROM json_each(?) j CROSS JOIN resource t ON t.rid = j.value${only}
+         CROSS JOIN reference f ON f.param = ? AND f.target_id = t.id AND f.target_type = t.type`,
+      )
+      .all(JSON.stringify(rids), ...(target === undefined ? [] : [target]), keyOf(parameter))
+      .map((row) => Number(row['rid']));
+  }
+}
+
+const SUBSETTED = { system: 'http://terminology.hl7.org/CodeSystem/v3-ObservationValue', code: 'SUBSETTED' };
+
+/** Leaves out what was not asked for and says so in the tags. Mandatory elements stay. Source: FHIR R4 search, _summary. */
+function subset(resource: Stored, summary: SearchRequest['summary'], elements?: readonly string[]): Stored {
+  if (summary === undefined && elements === undefined) return resource;
+  const schema = tryGetDataType(resource.resourceType);
+  const isKept = (name: string): boolean => {
+    if (['resourceType', 'id', 'meta'].includes(name) || isAmong(schema?.mandatoryProperties, name)) return true;
+    if (elements) return isAmong(new Set(elements), name);
+    if (summary === 'text') return name === 'text';
+    return summary === 'data' ? name !== 'text' : isAmong(schema?.summaryProperties, name);
+  };
+  const kept = Object.entries(resource).filter(([name]) => isKept(name));
+  const meta = { ...resource.meta, tag: [...(resource.meta.tag ?? []), SUBSETTED] };
+  return { ...(Object.fromEntries(kept) as unknown as Resource), meta } as Stored;
+}
+
+/** Also finds `valueString` under `value[x]` or `value`, and `_status` under `status`. */
+function isAmong(names: ReadonlySet<string> | undefined, name: string): boolean {
+  const bare = name.replace(/^_/, '');
+  if (!names) return false;
+  if (names.has(bare)) return true;
+  const stem = /^[a-z]+/.exec(bare)?.[0] ?? bare;
+  return (
+    names.has(`${stem}[x]`) ||
+    (stem !== bare && [...names].some((one) => one.endsWith('[x]') && bare.startsWith(one.slice(0, -3))))
+  );
+}
