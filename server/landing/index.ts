@@ -1,0 +1,18 @@
+export { createLanding } from './create-landing.ts';
+export type {
+  FetchedFile,
+  FetchedSummary,
+  LandInput,
+  Landing,
+  LandingOptions,
+  LandingSituation,
+  LandResult,
+  LatestReview,
+  Prepared,
+  ReviewWrites,
+  Unlandable,
+  UnreadableResult,
+} from './landing.ts';
+export { later } from './looks.ts';
+export type { SyncIndex, SyncSummary } from './sync-index.ts';
+export { itemHash } from './sync-index.ts';

@@ -1,0 +1,57 @@
+import { MAPPING_VERSION, type MappedReferral, patientKey } from '../../mappings/index.ts';
+import type { SyncRecord } from '../core/index.ts';
+import type { LandInput, LandingOptions } from './landing.ts';
+import { idIn, type References } from './references.ts';
+import type { ReviewEntries } from './review-entries.ts';
+
+/** What has landed once this transaction is through. */
+export function nextSync(of: {
+  readonly referral: MappedReferral;
+  readonly input: LandInput;
+  readonly sync: SyncRecord | undefined;
+  readonly references: References;
+  readonly judge: LandingOptions['judge'];
+  readonly attachments: SyncRecord['attachments'];
+  readonly written: ReviewEntries;
+  readonly now: string;
+}): SyncRecord {
+  const { referral, input, sync, references, judge, attachments, written, now } = of;
+  const { facts } = referral;
+  const items = input.items ?? sync?.items ?? [];
+  const terminal = judge.isTerminal(facts);
+  const planned = input.recheckAt === undefined ? sync?.recheckAt : input.recheckAt(facts);
+  const recheckAt = items.length > 0 || terminal ? undefined : planned;
+  const state = facts.state ?? facts.stateCoding?.code;
+  const summary = summaryOf(input, facts.version, sync);
+  const context = items.find(({ list }) => list === 'REFERRALS_FOR_REVIEW')?.requestContextStatus?.code;
+  const patient = referral.shared.find(
+    (one) =>
+      one.resourceType === 'Patient' &&
+      one.identifier?.some(({ value }) => value === patientKey(facts.nhsNumber).value),
+  );
+  return {
+    requestId: facts.requestId,
+    ubrn: facts.ubrn,
+    serviceRequestId: idIn(references.of(`ServiceRequest/${referral.serviceRequest.id ?? ''}`)),
+    patientId: idIn(references.of(`Patient/${patient?.id ?? ''}`)),
+    version: facts.version,
+    mappingVersion: MAPPING_VERSION,
+    ...(state === undefined ? {} : { state }),
+    terminal,
+    fingerprint: judge.fingerprintOf(facts, context),
+    ...(summary === undefined ? {} : { summary }),
+    attachments,
+    items,
+    lastReadAt: now,
+    episode: written.episode ?? sync?.episode ?? 0,
+    ...(recheckAt === undefined ? {} : { recheckAt }),
+  };
+}
+
+/** A refusal keeps the summary of an earlier version, which is still in the store (M-130, M-134). */
+function summaryOf({ summary }: LandInput, version: number, sync: SyncRecord | undefined): SyncRecord['summary'] {
+  if (summary === undefined) return sync?.summary;
+  if (summary.kind === 'stored') return { version, binaryId: summary.binaryId };
+  const binaryId = sync?.summary?.binaryId;
+  return { version, refused: summary.code, ...(binaryId === undefined ? {} : { binaryId }) };
+}

@@ -1,0 +1,88 @@
+import { Readable } from 'node:stream';
+import type { Alerts, Clock, Log, QuarantineRecord, Store } from '../core/index.ts';
+import { listRecords, readRecord, writeRecord } from '../store/index.ts';
+import type { Unlandable } from './landing.ts';
+
+/** Referrals that cannot be landed: kept with e-RS's answer and an alert until they land (K1, G-1). */
+export class Quarantine {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #alerts: Alerts;
+  readonly #log: Log;
+  /** Keys by UBRN, so that landing a healthy referral costs no look-up. */
+  #keys: Map<string, Set<string>> | undefined;
+
+  constructor({ store, clock, alerts, log }: { store: Store; clock: Clock; alerts: Alerts; log: Log }) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#alerts = alerts;
+    this.#log = log;
+  }
+
+  /** Reads what is in quarantine, and raises its alerts again. */
+  async load(): Promise<boolean> {
+    const records = await listRecords<QuarantineRecord>(this.#store, 'ers-quarantine');
+    if (!records.ok) return false;
+    this.#keys = new Map();
+    for (const { data } of records.value) this.#note(data.ubrn, `${data.service}.${data.ubrn}`, data.service);
+    return true;
+  }
+
+  async put({ service, ubrn, codes, raw, version }: Unlandable): Promise<void> {
+    const key = `${service}.${ubrn}`;
+    if (this.#keys === undefined) await this.load();
+    const before = await readRecord<QuarantineRecord>(this.#store, 'ers-quarantine', key);
+    const known = before.ok ? before.value : undefined;
+    const now = this.#clock.now().toISOString();
+    const isSame = known?.data.version === version && known?.data.binaryId !== undefined;
+    const binaryId = isSame ? known?.data.binaryId : await this.#keepRaw(raw);
+    const record: QuarantineRecord = {
+      service,
+      ubrn,
+      codes,
+      firstSeen: known?.data.firstSeen ?? now,
+      lastSeen: now,
+      ...(binaryId === undefined ? {} : { binaryId }),
+      ...(version === undefined ? {} : { version }),
+    };
+    const written = await writeRecord(this.#store, 'ers-quarantine', key, record, known);
+    this.#note(ubrn, key, service);
+    const code = codes[0];
+    // The alert stands in memory even where the record could not be written; the next poll finds the referral again.
+    this.#log[written.ok ? 'error' : 'warn']('landing.referral.quarantined', { service, ...(code ? { code } : {}) });
+  }
+
+  /** The referral has landed: nothing is kept back any more. */
+  async release(ubrn: string): Promise<void> {
+    if (this.#keys === undefined && !(await this.load())) return;
+    for (const key of this.#keys?.get(ubrn) ?? []) {
+      const record = await readRecord<QuarantineRecord>(this.#store, 'ers-quarantine', key);
+      if (!record.ok) return;
+      if (record.value !== undefined) {
+        const removed = await this.#store.remove('Basic', record.value.id);
+        if (!removed.ok && removed.code !== 'not-found' && removed.code !== 'gone') return;
+        if (record.value.data.binaryId !== undefined) await this.#store.remove('Binary', record.value.data.binaryId);
+        this.#log.info('landing.referral.released', { service: record.value.data.service });
+      }
+      this.#keys?.get(ubrn)?.delete(key);
+      const service = key.slice(0, -ubrn.length - 1);
+      if (![...(this.#keys?.values() ?? [])].some((keys) => [...keys].some((one) => one.startsWith(`${service}.`))))
+        this.#alerts.clear('referral-quarantined', service);
+    }
+    this.#keys?.delete(ubrn);
+  }
+
+  #note(ubrn: string, key: string, service: string): void {
+    this.#keys ??= new Map();
+    this.#keys.set(ubrn, (this.#keys.get(ubrn) ?? new Set()).add(key));
+    this.#alerts.raise('referral-quarantined', service);
+  }
+
+  async #keepRaw(raw: unknown): Promise<string | undefined> {
+    if (raw === undefined) return undefined;
+    const kept = await this.#store.putBinary(Readable.from([Buffer.from(JSON.stringify(raw))]), {
+      contentType: 'application/json',
+    });
+    return kept.ok ? kept.value.id : undefined;
+  }
+}
