@@ -1,9 +1,9 @@
 import { ID_NAMESPACE } from '../ids.ts';
-import type { MappedReferral, MappedWorklist, WorklistName } from '../model.ts';
+import type { MappedReferral, WorklistName } from '../model.ts';
 import { type TracedReferral, traceCancelAnswer, traceReferral } from './referral.ts';
 import { leaves, type Source } from './source.ts';
 import { type Unmapped, unmappedOf } from './unmapped.ts';
-import { traceWorklist } from './worklist.ts';
+import { ENTRY, type TracedWorklist, traceWorklist } from './worklist.ts';
 
 /** Which mapping a source goes through. */
 export type SourceKind = 'referral' | 'cancel-answer' | WorklistName;
@@ -51,8 +51,8 @@ function run(source: unknown, kind: SourceKind): { read?: Source; kept: readonly
     const traced: TracedReferral = (kind === 'referral' ? traceReferral : traceCancelAnswer)(source, options);
     return traced.mapped.ok ? { read: traced.source, kept: keptIn(traced.mapped.value) } : { kept: [] };
   }
-  const { mapped, source: read } = traceWorklist(source, kind);
-  return mapped.ok ? { read, kept: keptInList(mapped.value) } : { kept: [] };
+  const traced = traceWorklist(source, kind);
+  return traced.mapped.ok ? { read: traced.source, kept: keptInList(traced) } : { kept: [] };
 }
 
 const keptIn = ({ serviceRequest, shortlist, appointment, documents }: MappedReferral): Unmapped[] =>
@@ -60,7 +60,10 @@ const keptIn = ({ serviceRequest, shortlist, appointment, documents }: MappedRef
     resource ? unmappedOf(resource) : [],
   );
 
-const keptInList = ({ items, unmapped }: MappedWorklist): Unmapped[] => [
-  ...items.flatMap((item) => item.unmapped),
-  ...unmapped,
-];
+function keptInList({ mapped, places }: TracedWorklist): Unmapped[] {
+  if (!mapped.ok) return [];
+  const ofItems = mapped.value.items.flatMap(({ unmapped }, index) =>
+    unmapped.map(({ path, json }) => ({ path: `${places[index]}${path.slice(ENTRY.length)}`, json })),
+  );
+  return [...ofItems, ...mapped.value.unmapped];
+}

@@ -18,6 +18,7 @@ export interface AppointmentContext {
   /** e-RS appointment id (M-25). */
   readonly appointmentId?: string;
   readonly referral: Reference<ServiceRequest>;
+  readonly subject: Reference<Patient>;
   readonly shared: SharedResources;
   readonly findings: Findings;
   /** A036's own copy of the appointment that it cancelled: it says why, which the contained one leaves out. */
@@ -45,7 +46,7 @@ const PARTICIPANT_STATUSES = ['accepted', 'declined', 'tentative', 'needs-action
  */
 export function mapAppointment(source: Source, context: AppointmentContext): MappedAppointment {
   const { ids, ubrn, requestId, version, appointmentId, referral, shared, findings } = context;
-  readStructure(source, PROFILES);
+  readStructure(source, 'Appointment', PROFILES);
   source.get('id').structuralIf((id) => id === 'appointment' || id === appointmentId);
   const updated = context.updated ?? source;
   updated.get('id').structuralIf((id) => id === appointmentId);
@@ -72,6 +73,8 @@ export function mapAppointment(source: Source, context: AppointmentContext): Map
       actor: shared.practitioner(context.allocatedClinician),
       status: 'needs-action',
     });
+  // R4 wants someone to take part; that it is about this patient is certain.
+  if (participant.length === 0) participant.push({ actor: context.subject, status: 'needs-action' });
   const service = participant.find(({ actor }) => actor?.identifier?.system === SYSTEM.service)?.actor;
   const facts: NonNullable<ReferralFacts['appointment']> = {
     ...(appointmentId !== undefined && { id: appointmentId }),
@@ -82,7 +85,7 @@ export function mapAppointment(source: Source, context: AppointmentContext): Map
   };
   const reason = readReason(either('reason'), sourceStatus === 'cancelled', findings);
   if (context.updated) {
-    readStructure(updated, PROFILES);
+    readStructure(updated, 'Appointment', PROFILES);
     updated.structuralWhereEqual(source);
   }
   const key = appointmentKeyOf({ requestId, appointment: facts });

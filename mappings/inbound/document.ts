@@ -47,7 +47,7 @@ const STATUSES = ['current', 'superseded', 'entered-in-error'] as const;
  */
 export function mapDocument(source: Source, attachmentId: string, context: DocumentContext): MappedDocument {
   const { ids, requestId, subject, referral, findings } = context;
-  readStructure(source, ['eRS-DocumentReference-1']);
+  readStructure(source, 'DocumentReference', ['eRS-DocumentReference-1']);
   source.get('id').structural();
   const attachment = source.first('content').get('attachment');
   const rawId = attachment.get('id').text();

@@ -99,8 +99,8 @@ function readValue<T>(extension: Source, read: (extension: Source) => T | undefi
 }
 
 /** Accounts for what only says how e-RS built a resource: its type, contained id and known profiles (M-4). */
-export function readStructure(resource: Source, profiles: readonly string[]): void {
-  resource.get('resourceType').structural();
+export function readStructure(resource: Source, type: string, profiles: readonly string[]): void {
+  resource.get('resourceType').structuralIf((own) => own === type);
   for (const profile of resource.get('meta').get('profile').items())
     profile.structuralIf((url) => profiles.some((name) => url.endsWith(`/StructureDefinition/${name}`)));
 }

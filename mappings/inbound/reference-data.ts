@@ -42,7 +42,7 @@ export function mapReferenceData(value: unknown): Mapped<CodeSystem> {
   if (!isCodeSystem || name === undefined || environmentUrl === undefined)
     return { ok: false, issues: [{ code: 'REQUIRED_ELEMENT_MISSING', at: 'CodeSystem' }] };
   const findings = new Findings();
-  readStructure(source, ['shareablecodesystem', 'eRS-Specialty-CodeSystem-1']);
+  readStructure(source, 'CodeSystem', ['shareablecodesystem', 'eRS-Specialty-CodeSystem-1']);
   source.get('id').structural();
   for (const constant of ['status', 'content']) source.get(constant).structural();
   const property = source

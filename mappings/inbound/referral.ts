@@ -59,7 +59,7 @@ export function traceCancelAnswer(source: unknown, options: ReferralOptions): Tr
       ?.get('resource');
   const referral = resource('updatedReferralRequest');
   if (!referral) return { mapped: failed('Parameters.parameter'), source: answer };
-  readStructure(answer, ['eRS-CancelReferral-Response-Parameters-1']);
+  readStructure(answer, 'Parameters', ['eRS-CancelReferral-Response-Parameters-1']);
   for (const one of answer.get('parameter').items())
     one.get('name').structuralIf((name) => name === 'updatedReferralRequest' || name === 'updatedAppointment');
   return trace(answer, referral, resource('updatedAppointment'), options);
@@ -140,7 +140,7 @@ function mapParts(
   const subject: Reference<Patient> = shared.patient(nhsNumber);
   const referral = referralReference(ids, identity);
   const { ofType, anchored } = readContained(source);
-  readStructure(source, ['eRS-ReferralRequest-1']);
+  readStructure(source, 'ReferralRequest', ['eRS-ReferralRequest-1']);
 
   const listSource = anchored('List', anchorOf(source, 'Extension-eRS-ReferralShortlist-1'));
   readAnchor(source, 'Extension-eRS-ReferralShortlist-1', listSource, findings);
@@ -159,6 +159,7 @@ function mapParts(
       ...identity,
       ...(appointmentId !== undefined && { appointmentId }),
       referral,
+      subject,
       shared,
       findings,
       ...(worklistItem?.allocatedClinician !== undefined && { allocatedClinician: worklistItem.allocatedClinician }),

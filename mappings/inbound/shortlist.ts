@@ -34,7 +34,7 @@ const MODES = ['working', 'snapshot', 'changes'] as const;
  */
 export function mapShortlist(source: Source, criteria: Source | undefined, context: ShortlistContext): MappedShortlist {
   const { ids, requestId, subject, shared, findings } = context;
-  readStructure(source, ['eRS-Shortlist-List-1']);
+  readStructure(source, 'List', ['eRS-Shortlist-List-1']);
   source.get('id').structural();
   // The anchor only says where the criteria stand; one that leads nowhere is kept (M-24 does the same).
   if (criteria)
@@ -111,7 +111,7 @@ const CRITERIA: Readonly<Record<string, Criterion>> = {
 const ORDER = Object.keys(CRITERIA);
 
 function readCriteria(source: Source, findings: Findings) {
-  readStructure(source, ['eRS-ServiceSearchCriteria-Parameters-1']);
+  readStructure(source, 'Parameters', ['eRS-ServiceSearchCriteria-Parameters-1']);
   source.get('id').structural();
   const extensions = source
     .get('parameter')

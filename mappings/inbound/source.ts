@@ -3,15 +3,19 @@ import type { Unmapped } from './unmapped.ts';
 /** What became of a leaf of the source. `invalid`: a rule wanted it, but R4 cannot hold it; it is kept, as are unread ones. */
 type LeafFate = 'mapped' | 'structural' | 'invalid';
 
+const YEAR = String.raw`(?!0000)\d{4}`;
+const MONTH = '(0[1-9]|1[0-2])';
+const DAY = String.raw`(0[1-9]|[12]\d|3[01])`;
+const TIME = String.raw`T([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d{1,9})?(Z|[+-]((0\d|1[0-3]):[0-5]\d|14:00))`;
+
+/** What R4 takes as a primitive. Source: FHIR R4, data types */
 const PATTERN = {
-  text: /\S/,
-  code: /^\S+(\s\S+)*$/,
+  text: /^(?=[\s\S]*\S)[\r\n\t\u0020-\uFFFF]+$/,
+  code: /^\S+( \S+)*$/,
   uri: /^\S+$/,
-  date: /^\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?$/,
-  dateTime:
-    /^\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01])(T([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?(Z|[+-](0\d|1[0-4]):[0-5]\d))?)?)?$/,
-  instant:
-    /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?(Z|[+-](0\d|1[0-4]):[0-5]\d)$/,
+  date: new RegExp(`^${YEAR}(-${MONTH}(-${DAY})?)?$`),
+  dateTime: new RegExp(`^${YEAR}(-${MONTH}(-${DAY}(${TIME})?)?)?$`),
+  instant: new RegExp(`^${YEAR}-${MONTH}-${DAY}${TIME}$`),
 };
 
 /** The largest R4 unsignedInt. */

@@ -6,11 +6,15 @@ import { Extensions, Findings, readIdentifier, readStructure, readValueCoding } 
 import { Source } from './source.ts';
 import type { Unmapped } from './unmapped.ts';
 
-/** A mapping with the source that it read, which knows what became of each leaf. */
+/** A mapping with the source that it read, which knows what became of each leaf, and where each item stood there. */
 export interface TracedWorklist {
   readonly mapped: Mapped<MappedWorklist>;
   readonly source: Source;
+  readonly places: readonly string[];
 }
+
+/** The path of an entry among the kept fields of its item: an index would change with every poll (G-7). */
+export const ENTRY = 'entry';
 
 /** The extension that holds an item's fields, by list. Source: provider-api 4.3 */
 const ITEM_EXTENSION: Readonly<Record<WorklistName, string>> = {
@@ -31,21 +35,21 @@ export function traceWorklist(value: unknown, list: WorklistName): TracedWorklis
   const source = new Source(value, 'List');
   const entries = source.get('entry');
   if (source.get('resourceType').peek() !== 'List' || (entries.exists && !entries.isArray))
-    return { mapped: { ok: false, issues: [{ code: 'REQUIRED_ELEMENT_MISSING', at: 'List' }] }, source };
-  readStructure(source, ['eRS-FetchWorklist-List-1']);
+    return { mapped: { ok: false, issues: [{ code: 'REQUIRED_ELEMENT_MISSING', at: 'List' }] }, source, places: [] };
+  readStructure(source, 'List', ['eRS-FetchWorklist-List-1']);
   source.get('status').structuralIf((status) => status === 'current');
   source.get('mode').structuralIf((mode) => mode === 'snapshot');
   const contained = readContained(source);
   const findings = new Findings();
   const items: Omit<WorklistItem, 'unmapped'>[] = [];
-  const places: Source[] = [];
+  const places: string[] = [];
   const unreadable: { index: number; ubrn?: Ubrn; issues: MappingIssue[] }[] = [];
   // Every element counts, even a null one: an index that is missing below would be a referral dropped in silence.
   for (const [index, entry] of entries.elements().entries()) {
     const ubrn = readUbrn(entry);
     if (ubrn) {
       items.push(readItem(entry, ubrn, list, contained, findings));
-      places.push(entry);
+      places.push(entry.at);
     } else {
       const at = entry.get('item').get('reference').at;
       unreadable.push({ index, issues: [{ code: 'REQUIRED_ELEMENT_MISSING', at }] });
@@ -53,15 +57,21 @@ export function traceWorklist(value: unknown, list: WorklistName): TracedWorklis
   }
   const leftovers = source.leftovers();
   for (const { path, invalid } of leftovers) findings.add(invalid ? 'VALUE_INVALID' : 'VALUE_UNMAPPED', path);
-  const byEntry = Map.groupBy(leftovers, ({ path }) => /^List\.entry\[\d+\]/.exec(path)?.[0] ?? '');
-  const keptAt = (at: string): Unmapped[] => (byEntry.get(at) ?? []).map(({ path, json }) => ({ path, json }));
+  // What stands in an entry that could not be read is the list's own, so that it is not lost with its item.
+  const readable = new Set(places);
+  const byEntry = Map.groupBy(leftovers, ({ path }) => {
+    const entry = /^List\.entry\[\d+\]/.exec(path)?.[0] ?? '';
+    return readable.has(entry) ? entry : '';
+  });
+  const keptAt = (at: string, as: string): Unmapped[] =>
+    (byEntry.get(at) ?? []).map(({ path, json }) => ({ path: `${as}${path.slice(at.length)}`, json }));
   const mapped: MappedWorklist = {
     list,
-    items: items.map((item, index) => ({ ...item, unmapped: keptAt(places[index]?.at ?? '') })),
+    items: items.map((item, index) => ({ ...item, unmapped: keptAt(places[index] ?? '', ENTRY) })),
     unreadable,
-    unmapped: leftovers.filter(({ path }) => !path.startsWith('List.entry')).map(({ path, json }) => ({ path, json })),
+    unmapped: keptAt('', ''),
   };
-  return { mapped: { ok: true, value: mapped, issues: findings.issues }, source };
+  return { mapped: { ok: true, value: mapped, issues: findings.issues }, source, places };
 }
 
 /** M-60 */
@@ -102,9 +112,14 @@ function readItem(
   const nhsNumber = parseNhsNumber(person('patient', SYSTEM.nhsNumber));
   const service = fields?.one('service', (field) => {
     const reference = field.get('valueReference');
-    const named = readIdentifier(reference.first('identifier'));
+    const identifier = reference.first('identifier');
+    const named = readIdentifier(identifier);
+    if (named?.system !== SYSTEM.service) {
+      identifier.invalid();
+      return undefined;
+    }
     const display = reference.get('display').text();
-    return named && { id: named.value, ...(display !== undefined && { display }) };
+    return { id: named.value, ...(display !== undefined && { display }) };
   });
   const version = fields?.one(
     'referralRequestVersion',
@@ -152,7 +167,8 @@ function readPerson(reference: Source, system: string, contained: ReadonlyMap<st
     return undefined;
   }
   if (target) {
-    readStructure(target, ['eRS-Patient-1', 'eRS-Practitioner-1']);
+    const type = system === SYSTEM.nhsNumber ? 'Patient' : 'Practitioner';
+    readStructure(target, type, [`eRS-${type}-1`]);
     target.get('id').structural();
     anchor.structural();
   }
