@@ -1,0 +1,108 @@
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import { describeError } from '../core/index.ts';
+import { type Answer, isRefusal, type Refusal } from './answer.ts';
+import { expandValueSet } from './expand-value-set.ts';
+import { fetchReferral } from './fetch-referral.ts';
+import { serveHealth } from './health.ts';
+import { history } from './history.ts';
+import { negotiate } from './negotiate.ts';
+import type { FacadeOptions } from './options.ts';
+import { refuse } from './outcome.ts';
+import { patchTask } from './patch-task.ts';
+import { read, readMetadata, readVersion } from './read.ts';
+import { refreshReferral } from './refresh-referral.ts';
+import { respond } from './respond.ts';
+import { type Call, type FacadeRoom, furnish, type RouteOf } from './room.ts';
+import { findRoute } from './route.ts';
+import { search } from './search.ts';
+import { sendDecision } from './send-decision.ts';
+import { notePattern, traceRequests } from './trace.ts';
+import { updateTask } from './update-task.ts';
+import { validateDecision } from './validate-decision.ts';
+
+const BASE = '/fhir/R4';
+
+/** Builds the HTTP server's application; main lets it listen. Source: architecture, "Running it" */
+export function createFacade(options: FacadeOptions): Express {
+  const room = furnish(options);
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', false);
+  app.use(traceRequests(options));
+  serveHealth(app, options);
+  app.use(
+    BASE,
+    // The type of a body is judged by the interaction, which knows what it takes.
+    express.text({ type: () => true, limit: room.limits.maxBodyBytes, defaultCharset: 'utf-8' }),
+    (req: Request, res: Response) => answerFhir(room, req, res),
+  );
+  app.use((req: Request, res: Response) => {
+    respond(req, res, refuse('resource-not-found', { text: `FHIR is served below ${BASE}.` }), false);
+  });
+  app.use((error: unknown, req: Request, res: Response, next: NextFunction) => {
+    if (res.headersSent) return next(error);
+    const refusal = refuseUnread(error);
+    if (refusal.status === 500) room.log.error('facade.request.failed', describeError(error));
+    respond(req, res, refusal, false);
+  });
+  return app;
+}
+
+async function answerFhir(room: FacadeRoom, req: Request, res: Response): Promise<void> {
+  const { pathname, searchParams: query } = new URL(req.url, 'http://facade');
+  const found = findRoute(req.method, pathname, room.store.capabilities);
+  notePattern(res, BASE + found.pattern);
+  if ('refusal' in found) return respond(req, res, found.refusal, false);
+  const isBinary = found.kind === 'read' && found.type === 'Binary';
+  const wanted = isBinary ? { isPretty: false } : negotiate(query, req.headers);
+  if (isRefusal(wanted)) return respond(req, res, wanted, false);
+  const body = typeof req.body === 'string' ? req.body : undefined;
+  respond(req, res, await carryOut(room, { route: found, headers: req.headers, query, body }), wanted.isPretty);
+}
+
+function carryOut(room: FacadeRoom, { route, ...rest }: Call): Promise<Answer> {
+  switch (route.kind) {
+    case 'metadata':
+      return readMetadata(room, { ...rest, route });
+    case 'read':
+      return read(room, { ...rest, route });
+    case 'vread':
+      return readVersion(room, { ...rest, route });
+    case 'history':
+      return history(room, { ...rest, route });
+    case 'search':
+      return search(room, { ...rest, route });
+    case 'update':
+      return updateTask(room, { ...rest, route });
+    case 'patch':
+      return patchTask(room, { ...rest, route });
+    case 'operation':
+      return operate(room, { ...rest, route });
+  }
+}
+
+type Operation = (room: FacadeRoom, call: Call<RouteOf<'operation'>>) => Promise<Answer>;
+
+/** A test holds this against the operations that the statement names. */
+const OPERATIONS: Readonly<Record<string, Operation>> = {
+  'ers-send-decision': sendDecision,
+  'ers-validate-decision': validateDecision,
+  'ers-refresh': refreshReferral,
+  'ers-fetch': fetchReferral,
+  expand: expandValueSet,
+};
+
+async function operate(room: FacadeRoom, call: Call<RouteOf<'operation'>>): Promise<Answer> {
+  const operation = OPERATIONS[call.route.code];
+  return operation ? operation(room, call) : refuse('resource-not-found');
+}
+
+/** What express and its body reader throw before an interaction is reached; anything else is a defect. */
+function refuseUnread(error: unknown): Refusal {
+  const status = typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined;
+  if (status === 413) return refuse('body-too-large');
+  if (status === 415) return refuse('media-type-unsupported', { text: 'Send UTF-8, uncompressed or gzip.' });
+  if (status === 400) return refuse('body-unreadable');
+  return refuse('internal-error');
+}

@@ -1,0 +1,2 @@
+export { createFacade } from './create-facade.ts';
+export type { FacadeLimits, FacadeOptions } from './options.ts';

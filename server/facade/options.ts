@@ -1,0 +1,46 @@
+import type { Registry } from 'prom-client';
+import type { Alerts, Clock, Engine, Log, Store } from '../core/index.ts';
+
+export interface FacadeLimits {
+  readonly maxBodyBytes: number;
+  /** Entries of a page when the client names no `_count`, and at most. */
+  readonly defaultCount: number;
+  readonly maxCount: number;
+  readonly maxPatchOperations: number;
+  /** How long a claim waits for e-RS's present view (T-11). */
+  readonly refreshWaitMs: number;
+  /** How long a request that carries a session waits for the decision's fate. */
+  readonly sendWaitMs: number;
+  /** How long `$ers-fetch` and `$ers-refresh` wait. */
+  readonly fetchWaitMs: number;
+}
+
+export const DEFAULT_LIMITS: FacadeLimits = {
+  maxBodyBytes: 1_000_000,
+  defaultCount: 50,
+  maxCount: 500,
+  maxPatchOperations: 100,
+  refreshWaitMs: 10_000,
+  sendWaitMs: 5_000,
+  fetchWaitMs: 30_000,
+};
+
+export interface FacadeOptions {
+  readonly store: Store;
+  readonly engine: Engine;
+  readonly alerts: Alerts;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Where clients reach this server, without `/fhir/R4` and without a slash at the end. */
+  readonly publicUrl: string;
+  readonly registry: Registry;
+  /** The installation's secret: paging links are encrypted under a key made from it, so every replica can read them. */
+  readonly secret: string;
+  /** Of the software, for the CapabilityStatement. */
+  readonly version: string;
+  readonly limits?: Partial<FacadeLimits>;
+  /** Patient identifiers are taken in bodies only (architecture 11). */
+  readonly refuseIdentifiersInUrls?: boolean;
+  /** A decision without a clinician's session is refused with 403 and stored nowhere (4.7, `userRestricted: refuse`). */
+  readonly requireUserSession?: boolean;
+}

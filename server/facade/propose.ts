@@ -1,0 +1,47 @@
+import type { Task } from '@medplum/fhirtypes';
+import type { Stored } from '../core/index.ts';
+import { isRefusal, type Refusal } from './answer.ts';
+import { applyJsonPatch } from './json-patch.ts';
+import { refuse, refuseDecision } from './outcome.ts';
+import { checkTaskShape } from './task-shape.ts';
+
+/** What a client wants a Task to be, made from the Task as it is. */
+export type Propose = (current: Stored<Task>) => { task: Task } | Refusal;
+
+/** By JSON Patch. */
+export const proposePatched =
+  (patch: unknown, maxOperations: number): Propose =>
+  (current) => {
+    const patched = applyJsonPatch<Task>(current, patch, maxOperations);
+    return isRefusal(patched) ? patched : proposal(current, patched.result);
+  };
+
+/** By sending the whole Task. */
+export const proposeReplaced =
+  (task: unknown): Propose =>
+  (current) =>
+    proposal(current, task);
+
+function proposal(current: Stored<Task>, wanted: unknown): { task: Task } | Refusal {
+  const checked = checkTaskShape(wanted);
+  if (isRefusal(checked)) return checked;
+  const { task } = checked;
+  if (task.id !== current.id) {
+    return refuse('body-unreadable', { text: 'Task.id is the id in the URL.', expression: 'Task.id' });
+  }
+  const narrative = task.text !== undefined && JSON.stringify(task.text) !== JSON.stringify(current.text);
+  if (narrative || !hasSameLabels(task.meta, current.meta)) {
+    const expression = narrative ? 'Task.text' : 'Task.meta';
+    const text = `Only the engine writes ${expression}: send it as it was read.`;
+    return refuseDecision([{ code: 'read-only-element', expression, text }]);
+  }
+  const { text: _, ...rest } = task;
+  return { task: { ...rest, meta: current.meta, ...(current.text === undefined ? {} : { text: current.text }) } };
+}
+
+/** Profiles, tags and labels are not the client's; left out altogether they stay. */
+function hasSameLabels(wanted: Task['meta'], current: Task['meta']): boolean {
+  return (['profile', 'tag', 'security'] as const).every(
+    (name) => wanted?.[name] === undefined || JSON.stringify(wanted[name]) === JSON.stringify(current?.[name]),
+  );
+}

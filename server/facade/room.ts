@@ -1,0 +1,42 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { capabilityStatement } from '../../conformance/index.ts';
+import { DEFAULT_LIMITS, type FacadeLimits, type FacadeOptions } from './options.ts';
+import { type PagingTokens, pagingTokens } from './paging-token.ts';
+import { type Published, publish } from './published.ts';
+import type { Route } from './route.ts';
+
+/** What every interaction works with. */
+export interface FacadeRoom extends Omit<FacadeOptions, 'limits' | 'secret' | 'registry'> {
+  readonly limits: FacadeLimits;
+  /** The FHIR base without a slash at the end. */
+  readonly baseUrl: string;
+  readonly published: Published;
+  readonly tokens: PagingTokens;
+}
+
+/** One request, as far as an interaction needs to know it. */
+export interface Call<R extends Route = Route> {
+  readonly route: R;
+  readonly headers: IncomingHttpHeaders;
+  readonly query: URLSearchParams;
+  /** The body's text; undefined when there is none. */
+  readonly body: string | undefined;
+}
+
+export type RouteOf<Kind extends Route['kind']> = Extract<Route, { kind: Kind }>;
+
+export function furnish({ limits, secret, registry: _, ...options }: FacadeOptions): FacadeRoom {
+  const statement = capabilityStatement({
+    publicUrl: options.publicUrl,
+    capabilities: options.store.capabilities,
+    version: options.version,
+    date: options.clock.now().toISOString(),
+  });
+  return {
+    ...options,
+    limits: { ...DEFAULT_LIMITS, ...limits },
+    baseUrl: `${options.publicUrl}/fhir/R4`,
+    published: publish(statement),
+    tokens: pagingTokens(secret),
+  };
+}

@@ -1,0 +1,171 @@
+import {
+  includesOf,
+  isConformanceType,
+  isServedType,
+  revIncludesOf,
+  type SearchEntry,
+  type ServedType,
+  searchEntriesOf,
+} from '../../conformance/index.ts';
+import { SYSTEM } from '../../mappings/index.ts';
+import type { Refusal } from './answer.ts';
+import { refuse } from './outcome.ts';
+
+export interface SearchRules {
+  readonly hasCustom: boolean;
+  readonly isLenient: boolean;
+  readonly defaultCount: number;
+  readonly maxCount: number;
+}
+
+/** A search that says nothing which the CapabilityStatement does not offer. */
+export interface CheckedSearch {
+  readonly query: string;
+  readonly ignored: readonly string[];
+}
+
+type Verdict = 'known' | 'unknown' | Refusal;
+
+/** Parameters that shape the answer, on every type that the store keeps. Source: R4 search.html */
+const SHAPES: Readonly<Record<string, RegExp>> = {
+  _count: /^\d{1,6}$/,
+  _total: /^(none|estimate|accurate)$/,
+  _summary: /^(true|text|data|count|false)$/,
+  _elements: /^[A-Za-z]+(,[A-Za-z]+)*$/,
+};
+/** What a search among our own artefacts, which are few, is content with. */
+const CONFORMANCE_SHAPES: ReadonlySet<string> = new Set(['_count', '_total']);
+
+/**
+ * Checks every parameter of a search against what is offered, so that each store answers alike and the engine's records
+ * are out of reach: of chains, `_has`, `_include` and `_revinclude` too.
+ * Issues: parameter-unknown (ignored if lenient), parameter-invalid
+ */
+export function checkSearch(
+  type: ServedType,
+  parameters: URLSearchParams,
+  rules: SearchRules,
+): CheckedSearch | Refusal {
+  const checked = new URLSearchParams();
+  const ignored: string[] = [];
+  for (const [name, value] of parameters) {
+    if (name === '_format' || name === '_pretty') continue;
+    const verdict = judge(type, name, value, rules.hasCustom);
+    if (verdict === 'unknown') {
+      if (!rules.isLenient) return unknown(type, name);
+      ignored.push(shown(name));
+    } else if (verdict !== 'known') {
+      return verdict;
+    } else if (name === '_count') {
+      checked.set(name, String(Math.min(Number(value), rules.maxCount)));
+    } else {
+      checked.append(name, value);
+    }
+  }
+  if (!checked.has('_count')) checked.set('_count', String(rules.defaultCount));
+  return { query: checked.toString(), ignored };
+}
+
+function judge(type: ServedType, name: string, value: string, hasCustom: boolean): Verdict {
+  if (value === '') return refuse('parameter-invalid', { text: `${shown(name)} has no value: leave it out.` });
+  const shape = SHAPES[name];
+  if (shape) {
+    if (isConformanceType(type) && !CONFORMANCE_SHAPES.has(name)) return 'unknown';
+    return shape.test(value) ? 'known' : refuse('parameter-invalid', { text: `${name} cannot have this value.` });
+  }
+  if (isConformanceType(type))
+    return searchEntriesOf(type, hasCustom).some(({ code }) => code === name) ? 'known' : 'unknown';
+  if (name === '_sort') return judgeSort(type, value, hasCustom);
+  if (/^_(rev)?include(:iterate)?$/.test(name)) return judgeInclude(type, name, value, hasCustom);
+  return isOffered(type, name, hasCustom) ? 'known' : 'unknown';
+}
+
+function judgeSort(type: ServedType, value: string, hasCustom: boolean): Verdict {
+  const codes = new Set(searchEntriesOf(type, hasCustom).map(({ code }) => code));
+  return value.split(',').every((key) => codes.has(key.replace(/^-/, '')))
+    ? 'known'
+    : refuse('parameter-invalid', { text: '_sort names a parameter that the type does not have.' });
+}
+
+function judgeInclude(type: ServedType, name: string, value: string, hasCustom: boolean): Verdict {
+  const [source = '', code = '', target] = value.split(':');
+  const offered =
+    isServedType(source) &&
+    (target === undefined || isServedType(target)) &&
+    (name.endsWith(':iterate')
+      ? includesOf(source, hasCustom)
+      : name === '_include'
+        ? includesOf(type, hasCustom)
+        : revIncludesOf(type, hasCustom)
+    ).includes(`${source}:${code}`);
+  return offered
+    ? 'known'
+    : refuse('parameter-invalid', { text: `${name} takes [type]:[parameter] as listed in /metadata for the type.` });
+}
+
+/** Whether `name`, with modifiers, chains and `_has`, ends in a parameter that is offered. */
+function isOffered(type: ServedType, name: string, hasCustom: boolean): boolean {
+  if (name.startsWith('_has:')) {
+    const [, source = '', code = '', ...rest] = name.split(':');
+    return (
+      isServedType(source) &&
+      pointsAt(entryOf(source, code, hasCustom), type) &&
+      rest.length > 0 &&
+      isOffered(source, rest.join(':'), hasCustom)
+    );
+  }
+  const dot = name.indexOf('.');
+  const [code = '', modifier] = (dot < 0 ? name : name.slice(0, dot)).split(':');
+  const entry = entryOf(type, code, hasCustom);
+  if (!entry) return false;
+  if (modifier !== undefined && /^[A-Z]/.test(modifier) && !isServedType(modifier)) return false;
+  if (dot < 0) return true;
+  const rest = name.slice(dot + 1);
+  if (modifier !== undefined) {
+    return isServedType(modifier) && pointsAt(entry, modifier) && isOffered(modifier, rest, hasCustom);
+  }
+  // Without a type a chain follows every type that the store knows; so it must be said where a reference may hold any.
+  return Array.isArray(entry.targets) && entry.targets.some((target) => isOffered(target, rest, hasCustom));
+}
+
+const entryOf = (type: ServedType, code: string, hasCustom: boolean) =>
+  searchEntriesOf(type, hasCustom).find((entry) => entry.code === code);
+
+const pointsAt = (entry: SearchEntry | undefined, type: ServedType) =>
+  entry?.targets === 'any' || (entry?.targets?.includes(type) ?? false);
+
+const unknown = (type: ServedType, name: string): Refusal =>
+  refuse('parameter-unknown', {
+    text: `${shown(name)} cannot be used to search ${type}. See /metadata for its parameters; a chain through a reference to any type needs the type, such as focus:ServiceRequest.status.`,
+  });
+
+/** A parameter's name as it may be said back: whatever looks unlike one could be a value in the wrong place. */
+const shown = (name: string): string => (/^[A-Za-z_][A-Za-z_:.-]{0,80}$/.test(name) ? name : 'A parameter');
+
+const PERSONAL: ReadonlySet<string> = new Set([
+  'address',
+  'address-city',
+  'address-postalcode',
+  'birthdate',
+  'death-date',
+  'email',
+  'family',
+  'given',
+  'name',
+  'phone',
+  'telecom',
+]);
+/** Systems whose identifiers name no patient. */
+const IMPERSONAL: readonly string[] = [SYSTEM.service, SYSTEM.organisation, SYSTEM.site, SYSTEM.sdsUser, SYSTEM.device];
+
+/** Whether a search names a patient by more than a logical id, so that its URL must not be kept anywhere. */
+export function namesPatient(type: ServedType, parameters: URLSearchParams): boolean {
+  return [...parameters].some(([name, value]) => {
+    const last = (name.split('.').at(-1) ?? '').split(':');
+    const isIdentifier = last.includes('identifier');
+    if (isIdentifier)
+      return !value.split(',').every((one) => IMPERSONAL.some((system) => one.startsWith(`${system}|`)));
+    const isOfPerson = type === 'Patient' || /(^|[:.])(patient|subject)\b/i.test(name);
+    return isOfPerson && last.some((part) => PERSONAL.has(part));
+  });
+}

@@ -1,0 +1,29 @@
+import { type Answer, isRefusal } from './answer.ts';
+import { versionHeadersOf } from './etag.ts';
+import { refuse, refuseForStore, retryAfter } from './outcome.ts';
+import type { Call, FacadeRoom, RouteOf } from './room.ts';
+import { readSession } from './user-session.ts';
+import { within } from './within.ts';
+
+/**
+ * `$ers-send-decision`: sends the decision that waits on the Task as the clinician whose session the headers carry.
+ * 202: it is under way, and the Task will tell.
+ * Issues: user-session-required; what e-RS or the engine says
+ * Source: target-model 4.7
+ */
+export async function sendDecision(room: FacadeRoom, { route, headers }: Call<RouteOf<'operation'>>): Promise<Answer> {
+  const taskId = route.id ?? '';
+  const carried = readSession(headers);
+  if (isRefusal(carried)) return carried;
+  if (carried.session === undefined) return refuse('user-session-required');
+  const task = await room.store.read('Task', taskId);
+  if (!task.ok) return refuseForStore(task);
+  const sent = await within(room.clock, room.limits.sendWaitMs, room.engine.send(taskId, carried.session));
+  if (!sent.isLate && !sent.value.ok) {
+    const { code, retryAfterMs } = sent.value;
+    return refuse(code, retryAfterMs === undefined ? {} : { headers: retryAfter(retryAfterMs) });
+  }
+  const now = await room.store.read('Task', taskId);
+  if (!now.ok) return refuseForStore(now);
+  return { status: sent.isLate ? 202 : 200, body: now.value, headers: versionHeadersOf(now.value) };
+}

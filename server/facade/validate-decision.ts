@@ -1,0 +1,101 @@
+import type { OperationOutcome, Parameters, ParametersParameter } from '@medplum/fhirtypes';
+import { buildDecisionRequest, CODE_SYSTEM, type DecisionCommand } from '../../mappings/index.ts';
+import { assessFound } from '../decisions/index.ts';
+import { type Answer, isRefusal, type Refusal } from './answer.ts';
+import { readResource } from './body.ts';
+import { etagOf } from './etag.ts';
+import { decisionOutcome, refuse, successOutcome } from './outcome.ts';
+import { type Propose, proposePatched, proposeReplaced } from './propose.ts';
+import { judge, judgeContext, loadReview, type Review } from './review.ts';
+import type { Call, FacadeRoom, RouteOf } from './room.ts';
+
+/** What a Task, or an update of it, means to e-RS. */
+interface Verdict {
+  readonly outcome: OperationOutcome;
+  readonly command?: DecisionCommand;
+}
+
+/**
+ * `$ers-validate-decision`: what a PATCH (`patch`) or PUT (`task`) would do, or what the Task as it is means to e-RS.
+ * Nothing is stored and nobody is called.
+ * Source: target-model 5; 4.3
+ */
+export async function validateDecision(room: FacadeRoom, call: Call<RouteOf<'operation'>>): Promise<Answer> {
+  const propose = readProposal(room, call);
+  if (propose !== undefined && isRefusal(propose)) return propose;
+  const review = await loadReview(room, call.route.id ?? '');
+  if (isRefusal(review)) return review;
+  const verdict = propose === undefined ? await judgeAsItIs(room, review) : await judgeProposal(room, review, propose);
+  const { outcome, command } = verdict;
+  const parameter: ParametersParameter[] = [{ name: 'outcome', resource: outcome }];
+  if (command) parameter.push(...(await requestParameters(room, review, command)));
+  return { status: 200, body: { resourceType: 'Parameters', parameter } satisfies Parameters };
+}
+
+function readProposal({ limits }: FacadeRoom, call: Call): Propose | Refusal | undefined {
+  if (call.body === undefined || call.body.trim() === '') return undefined;
+  const read = readResource(call, 'Parameters');
+  if (isRefusal(read)) return read;
+  const named = (name: string) => read.resource.parameter?.find((parameter) => parameter.name === name);
+  const patch = named('patch')?.valueString;
+  const task = named('task')?.resource;
+  if (patch !== undefined && task !== undefined) {
+    return refuse('parameter-invalid', { text: 'Give patch or task, not both.' });
+  }
+  if (task !== undefined) return proposeReplaced(task);
+  if (patch === undefined) return undefined;
+  try {
+    return proposePatched(JSON.parse(patch), limits.maxPatchOperations);
+  } catch {
+    // The parser's message quotes the text.
+    return refuse('parameter-invalid', { text: 'The parameter patch is a JSON Patch as a valueString.' });
+  }
+}
+
+async function judgeProposal(room: FacadeRoom, review: Review, propose: Propose): Promise<Verdict> {
+  const proposed = propose(review.task);
+  if (isRefusal(proposed)) return { outcome: proposed.body };
+  return verdictOf(await judge(room, review, proposed.task));
+}
+
+/** A decision that the engine has taken over already is what e-RS will be told, whatever the Task says by now. */
+async function judgeAsItIs(room: FacadeRoom, { task, record }: Review): Promise<Verdict> {
+  const { baseline, offered, decision } = record.data;
+  if (decision) return decided(decision.command);
+  const context = await judgeContext(room, record.data);
+  return verdictOf(assessFound({ baseline, task, offered, context }).assessment);
+}
+
+function verdictOf(assessment: ReturnType<typeof assessFound>['assessment']): Verdict {
+  switch (assessment.kind) {
+    case 'refused':
+      return { outcome: decisionOutcome(assessment.issues) };
+    case 'decided':
+      return decided(assessment.command);
+    default:
+      return { outcome: successOutcome('All is well. e-RS would not be called: this is no decision.') };
+  }
+}
+
+const decided = (command: DecisionCommand): Verdict => ({
+  outcome: successOutcome(`All is well. e-RS would be told: ${command.decision}.`),
+  command,
+});
+
+async function requestParameters(
+  room: FacadeRoom,
+  { record }: Review,
+  command: DecisionCommand,
+): Promise<ParametersParameter[]> {
+  const { rejectionReasonSystem, currentPriority } = await judgeContext(room, record.data);
+  const { operation, body } = buildDecisionRequest(command, {
+    rejectionReasonSystem: rejectionReasonSystem ?? CODE_SYSTEM.appointmentCancellationReason,
+    ...(currentPriority === undefined ? {} : { currentPriority }),
+    attachments: [],
+  });
+  return [
+    { name: 'operation', valueCode: operation },
+    ...(body === undefined ? [] : [{ name: 'ersRequest', valueString: JSON.stringify(body) }]),
+    { name: 'ifMatch', valueString: etagOf(String(record.data.sendable.version)) },
+  ];
+}
