@@ -70,6 +70,7 @@ export function attachLinks(call: ReferralCall, world: World, links: Link[]): vo
   for (const { file, description } of links) {
     if (!file.upload) continue;
     file.upload.linked = true;
+    world.uploads.delete(file);
     file.ubrn = resource.id;
     const isRenamed =
       world.openQuestions.answers === 'by-seed' && chanceOf(world.seed, `renames ${file.binaryId}`) < 0.5;

@@ -10,6 +10,7 @@ const UPLOAD_LIFE_MS = 86_400_000;
  * Whether the end of a scan raises the version is open: by default it does not. Source: provider-api 5.7 [I], 3 [F], 9.1 no. 11
  */
 export function settleFiles(world: World): void {
+  purgeUploads(world);
   const now = world.clock.now().getTime();
   for (const file of world.scans) {
     if (file.settlesAt === undefined || file.settlesAt > now) continue;
@@ -27,12 +28,11 @@ export function settleFiles(world: World): void {
 }
 
 /** Forgets uploads that were not linked in time. */
-export function purgeUploads(world: World): void {
+function purgeUploads(world: World): void {
   const oldest = world.clock.now().getTime() - UPLOAD_LIFE_MS;
-  for (const [binaryId, files] of world.files) {
-    const kept = files.filter(({ upload }) => !upload || upload.linked || upload.at > oldest);
-    if (kept.length === files.length) continue;
-    if (kept.length > 0) world.files.set(binaryId, kept);
-    else world.files.delete(binaryId);
+  for (const file of world.uploads) {
+    if (!file.upload || file.upload.at > oldest) continue;
+    world.uploads.delete(file);
+    world.files.delete(file.binaryId);
   }
 }

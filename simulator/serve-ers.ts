@@ -10,7 +10,7 @@ import { polledService } from './endpoints/index.ts';
 import type { Fault, Faults } from './faults.ts';
 import type { Gate } from './pipeline.ts';
 import { runPipeline } from './pipeline.ts';
-import { purgeUploads, settleFiles } from './scans.ts';
+import { settleFiles } from './scans.ts';
 import { readBody, send, sendGarbage, sendTruncated } from './wire-transport.ts';
 
 const LARGEST_BODY_BYTES = 6_291_456;
@@ -59,7 +59,6 @@ export async function serveErs(
   side.limits.arrived(performance.now());
   const { clock } = side.world;
   settleFiles(side.world);
-  purgeUploads(side.world);
   const method = request.method ?? 'GET';
   const routed = route(side.endpoints, method, url);
   const record = side.calls.begin(describeCall(request, url, clock.now(), routed));
@@ -75,7 +74,8 @@ export async function serveErs(
       ? await answerCall(side, { request, url, routed, body: body === 'too-large' ? undefined : body, fault, record })
       : emptyAnswer(404);
     record.status = answer.status;
-    record.answerBody = Buffer.isBuffer(answer.body) ? answer.body.toString('utf8') : undefined;
+    const isJson = answer.headers['Content-Type']?.includes('json') ?? false;
+    if (isJson && Buffer.isBuffer(answer.body)) side.calls.keepBody(record, 'answerBody', answer.body);
     decorate(answer, request);
     if (routed && side.checkExchange && fault?.kind !== 'status' && body !== 'too-large') {
       const { status, headers: answerHeaders } = answer;
@@ -113,7 +113,7 @@ interface Received {
 async function answerCall(side: ErsSide, { request, url, routed, body, fault, record }: Received): Promise<Answer> {
   const { endpoint } = routed;
   if (body === undefined) return textAnswer(413, 'Request Entity Too Large');
-  record.requestBody = endpoint.body === 'json' ? body.toString('utf8') : undefined;
+  if (endpoint.body === 'json') side.calls.keepBody(record, 'requestBody', body);
   const pauseMs = Math.max(fault?.kind === 'delay' ? (fault.delayMs ?? 1000) : 0, endpoint.isWrite ? side.writeMs : 0);
   const call: Call = {
     method: endpoint.method,

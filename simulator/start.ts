@@ -21,8 +21,9 @@ import { makeReferenceData } from './reference-data.ts';
 import { fillSampleTrust } from './sample-trust.ts';
 import type { CheckExchange, ErsSide } from './serve-ers.ts';
 import { serveErs } from './serve-ers.ts';
+import { serveSideDoors } from './serve-side-doors.ts';
 import { createTokens } from './tokens.ts';
-import { readBody, send, sendGarbage, sendTruncated } from './wire-transport.ts';
+import { readBody, send } from './wire-transport.ts';
 import type { OpenQuestions, Service, World } from './world.ts';
 
 export interface SimulatorOptions {
@@ -127,24 +128,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
         headers: { 'Content-Type': 'application/json' },
         body: Buffer.from('{"status":"pass"}'),
       });
-    const isToken = url.pathname === '/oauth2/token' && request.method === 'POST';
-    const isObject = url.pathname.startsWith('/ObjectStore/') && request.method === 'GET';
-    if (!isToken && !isObject) return send(response, { status: 404, headers: {} });
-    const fault = faults.take(isToken ? 'TOKEN' : 'OBJECT-STORE');
-    if (fault?.kind === 'reset') return void request.socket.resetAndDestroy();
-    if (fault?.kind === 'lose-request' || fault?.kind === 'lose-answer') return void request.socket.destroy();
-    if (fault?.kind === 'delay') await new Promise((resolve) => setTimeout(resolve, fault.delayMs ?? 1000));
-    if (fault?.kind === 'status') {
-      const text = typeof fault.body === 'string' ? fault.body : JSON.stringify(fault.body ?? {});
-      return send(response, { status: fault.status ?? 500, headers: {}, body: Buffer.from(text) });
-    }
-    if (isObject) audit.sawHeaders(request.headers, 'none');
-    const answer = isToken
-      ? await tokens.exchange(new URLSearchParams(body.toString('utf8')), `${origin}/oauth2/token`)
-      : objectStore.answer(url.pathname, request.headers);
-    if (fault?.kind === 'truncate') return sendTruncated(response, answer);
-    if (fault?.kind === 'garbage') return sendGarbage(response, answer, fault.body);
-    return send(response, answer);
+    return serveSideDoors({ faults, audit, tokens, objectStore }, request, response, url, body);
   }
 
   const server = createServer((request, response) => {
@@ -204,6 +188,7 @@ function makeWorld(options: SimulatorOptions, apiKey: string, keyId: string): Wo
     referrals: new Map(),
     files: new Map(),
     scans: new Set(),
+    uploads: new Set(),
     advice: new Map(),
     codeSystems: makeReferenceData(),
     users: new Map(),

@@ -107,6 +107,8 @@ export interface World {
   files: Map<string, StoredFile[]>;
   /** Files whose scan has not ended. */
   scans: Set<StoredFile>;
+  /** Uploads that nobody has linked yet. */
+  uploads: Set<StoredFile>;
   advice: Map<string, AdviceRequest>;
   codeSystems: Map<string, CodeSystem>;
   users: Map<string, User>;
@@ -128,6 +130,7 @@ export function takeUbrn(world: World): string {
 export function addFile(world: World, file: StoredFile): void {
   world.files.set(file.binaryId, [...(world.files.get(file.binaryId) ?? []), file]);
   if (file.settlesAt !== undefined) world.scans.add(file);
+  if (file.upload && !file.upload.linked) world.uploads.add(file);
 }
 
 export function addReferral(world: World, resource: ReferralRequest, more: Partial<Referral> = {}): Referral {
