@@ -78,7 +78,9 @@ const LONGEST_WAIT_MS = 3_600_000;
 export function retryAfterMs(answer: Answer, now: Date): number | undefined {
   const value = answer.header('retry-after')?.trim();
   if (!value) return undefined;
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now.getTime();
+  // Date.parse takes almost anything for a date: only HTTP's own form is one here.
+  const date = /^[A-Z][a-z]{2,8}, .* GMT$/.test(value) ? Date.parse(value) : Number.NaN;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : date - now.getTime();
   return Number.isNaN(ms) ? undefined : Math.min(LONGEST_WAIT_MS, Math.max(0, ms));
 }
 
