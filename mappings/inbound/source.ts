@@ -21,6 +21,11 @@ const PATTERN = {
 /** The largest R4 unsignedInt. */
 const MAX_INTEGER = 2_147_483_647;
 
+/** A part of the source that no rule read; `invalid` if one wanted to. */
+export interface Leftover extends Unmapped {
+  readonly invalid: boolean;
+}
+
 /**
  * A place in a source document, which may be absent. Whoever reads a leaf through it accounts for it; what nobody read is
  * found by {@link Source.leftovers} and kept (G-2). Null counts as absent: it carries nothing.
@@ -125,29 +130,32 @@ export class Source {
   }
 
   /** The largest parts that nobody accounted for, in document order. */
-  leftovers(): (Unmapped & { invalid: boolean })[] {
-    const { parts, isWhole } = this.#unread();
-    return isWhole ? [this.#whole(parts)] : parts;
+  leftovers(): Leftover[] {
+    const found: Leftover[] = [];
+    this.#collect(found);
+    return found;
   }
 
-  /** What is unread within, each level folded into one part where nothing in it was read. */
-  #unread(): { parts: (Unmapped & { invalid: boolean })[]; isWhole: boolean; hasLeaves: boolean } {
+  /** Adds what is unread here, as one part where all of it is. Says whether all is; undefined where there is no leaf. */
+  #collect(found: Leftover[]): boolean | undefined {
     if (!isContainer(this.#value)) {
+      if (!isLeaf(this.#value)) return undefined;
       const fate = this.#fates.get(this.at);
-      const isUnread = isLeaf(this.#value) && (fate === undefined || fate === 'invalid');
-      const part = { path: this.at, json: '', invalid: fate === 'invalid' };
-      return { parts: isUnread ? [part] : [], isWhole: isUnread, hasLeaves: isLeaf(this.#value) };
+      if (fate === 'mapped' || fate === 'structural') return false;
+      found.push({ path: this.at, json: JSON.stringify(this.#value), invalid: fate === 'invalid' });
+      return true;
     }
-    const children = this.#children().map((child) => ({ child, ...child.#unread() }));
-    const withLeaves = children.filter(({ hasLeaves }) => hasLeaves);
-    const isWhole = withLeaves.length > 0 && withLeaves.every((one) => one.isWhole);
-    const parts = withLeaves.flatMap((one) => (one.isWhole && !isWhole ? [one.child.#whole(one.parts)] : one.parts));
-    return { parts, isWhole, hasLeaves: withLeaves.length > 0 };
-  }
-
-  #whole(parts: readonly { invalid: boolean }[]) {
-    const invalid = parts.some((part) => part.invalid);
-    return { path: this.at, json: JSON.stringify(this.#value), invalid };
+    const start = found.length;
+    let isUnread: boolean | undefined;
+    for (const child of this.#children()) {
+      const isChildUnread = child.#collect(found);
+      if (isChildUnread !== undefined) isUnread = isChildUnread && isUnread !== false;
+    }
+    if (isUnread) {
+      const invalid = found.splice(start).some((part) => part.invalid);
+      found.push({ path: this.at, json: JSON.stringify(this.#value), invalid });
+    }
+    return isUnread;
   }
 
   /** Paths of leaves by what became of them. */
@@ -176,15 +184,17 @@ export class Source {
   }
 
   #mark(fate: LeafFate): void {
-    for (const [path] of leaves(this.#value, this.at)) this.#fates.set(path, fate);
+    if (isLeaf(this.#value)) this.#fates.set(this.at, fate);
+    else for (const [path] of leaves(this.#value, this.at)) this.#fates.set(path, fate);
   }
 }
 
 /** Every leaf of a JSON value with its path: text, numbers and booleans. */
 export function leaves(value: unknown, at: string): [path: string, value: string | number | boolean][] {
+  if (isLeaf(value)) return [[at, value]];
   if (Array.isArray(value)) return value.flatMap((item, index) => leaves(item, `${at}[${index}]`));
   if (isObject(value)) return Object.keys(value).flatMap((name) => leaves(value[name], memberPath(at, name)));
-  return isLeaf(value) ? [[at, value]] : [];
+  return [];
 }
 
 const isLeaf = (value: unknown): value is string | number | boolean =>
