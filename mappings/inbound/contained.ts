@@ -1,8 +1,19 @@
 import { Extensions, type Findings } from './elements.ts';
 import type { Source } from './source.ts';
 
+export interface ContainedResource {
+  readonly resource: Source;
+  readonly id: string | undefined;
+}
+
+/** Finds contained resources. */
+export interface Contained {
+  ofType(type: string): readonly ContainedResource[];
+  anchored(type: string, anchor: string | undefined): Source | undefined;
+}
+
 /** The resources within a referral, found by what they are and by the anchors that point at them. */
-export function readContained(source: Source) {
+export function readContained(source: Source): Contained {
   const all = source
     .get('contained')
     .items()
@@ -39,10 +50,7 @@ export function readAnchor(source: Source, name: string, target: Source | undefi
 }
 
 /** M-82: beside the List, or in it. */
-export function findCriteria(
-  list: Source,
-  anchored: (type: string, anchor: string | undefined) => Source | undefined,
-): Source | undefined {
+export function findCriteria(list: Source, anchored: Contained['anchored']): Source | undefined {
   const nested = list
     .get('contained')
     .items()
@@ -61,7 +69,7 @@ export function readAppointmentId(source: Source): string | undefined {
 }
 
 /** M-110: by attachment id, else by contained id; where one id stands on two files, the later ones carry both. */
-export function nameDocuments(all: readonly { resource: Source; id: string | undefined }[]) {
+export function nameDocuments(all: readonly ContainedResource[]) {
   const used = new Set<string>();
   return all
     .toSorted((a, b) => ((a.id ?? '') < (b.id ?? '') ? -1 : 1))

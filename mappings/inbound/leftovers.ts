@@ -6,7 +6,7 @@ import type { Source } from './source.ts';
 import { type Unmapped, unmappedExtensions } from './unmapped.ts';
 
 /** Which resource came from which place of the source. */
-export type Owners = readonly (readonly [at: string, resource: Keeper])[];
+export type Owners = readonly (readonly [at: string, resource: Keeper | undefined])[];
 type Keeper = ServiceRequest | List | Appointment | DocumentReference;
 
 /** Puts what nobody read on the resource that came from the same place, else on the ServiceRequest (G-2). */
