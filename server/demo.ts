@@ -90,7 +90,7 @@ function signedIn(simulator: Simulator): () => Promise<UserSession | undefined> 
       }),
     });
     if (!answer.ok) return undefined;
-    const { token } = (await answer.json()) as { token: string };
+    const { userToken: token } = (await answer.json()) as { userToken: string };
     endsAt = simulator.clock.now().getTime() + (SESSION_SECONDS - 60) * 1000;
     session = { token, organisation, businessFunction: 'SERVICE_PROVIDER_CLINICIAN' };
     return session;

@@ -15,6 +15,7 @@ export {
   identifierSystem,
   idSpace,
   logicalId,
+  parseOdsCode,
   parseUbrn,
   SYSTEM,
   structureDefinition,

@@ -20,7 +20,7 @@ import {
   type StepResult,
 } from '../decisions/index.ts';
 import { loadReview, type RejectionReference, type Review } from './load.ts';
-import type { DispatchOptions } from './room.ts';
+import type { DispatchRoom } from './room.ts';
 import { landRecorded, settle } from './settle.ts';
 import { attemptAudit } from './witness.ts';
 import { writeStep } from './write.ts';
@@ -68,7 +68,7 @@ const RETRY_MS = 2_000;
 
 /** Brings a decision one step further. Runs in the referral's turn. */
 export async function deliver(
-  options: DispatchOptions,
+  options: DispatchRoom,
   hand: InHand,
   identified: IdentifiedSession | undefined,
   reference: RejectionReference,
@@ -94,14 +94,14 @@ export async function deliver(
 }
 
 /** NHS England lets applications send accepts and triage outcomes, each after approval; a site names those it got (4.7). */
-function isUnattended({ services }: DispatchOptions, record: DispatchRecord, { code }: QueuedDecision): boolean {
+function isUnattended({ services }: DispatchRoom, record: DispatchRecord, { code }: QueuedDecision): boolean {
   const isPermitted = code === 'accept' || code === 'accept-book-later' || code === 'return-with-advice';
   const service = services.find(({ id }) => id === record.reviewed.service);
   return isPermitted && (service?.unattended.includes(code) ?? false);
 }
 
 async function send(
-  options: DispatchOptions,
+  options: DispatchRoom,
   hand: InHand,
   decision: QueuedDecision,
   version: number,
@@ -119,6 +119,7 @@ async function send(
   const sending: QueuedDecision = { ...queued, attempts: attempt.number, lastAttempt: attempt };
   const task = withReviewStatus(hand.step.task, 'decision-sending');
   const inFlight: StepResult = { task, record: { ...hand.step.record, baseline: task, decision: sending } };
+  if (!(await options.people.place(identified?.sdsUserId))) return later(RETRY_MS);
   // Step 2
   const written = await write(options, hand, inFlight);
   if (written.kind !== 'rest') return written;
@@ -183,7 +184,7 @@ function priorityOf(record: DispatchRecord) {
 
 /** Step 4: what e-RS's answer means for the Task, its record and the audit. */
 async function answered(
-  options: DispatchOptions,
+  options: DispatchRoom,
   taskId: string,
   key: string,
   decision: QueuedDecision,
@@ -228,7 +229,7 @@ const settledAttempt = (decision: QueuedDecision): QueuedDecision =>
     : { ...decision, lastAttempt: { ...decision.lastAttempt, outcome: 'not-applied' } };
 
 function audit(
-  options: DispatchOptions,
+  options: DispatchRoom,
   review: Review,
   attempt: Attempt,
   fate: Fate<ErsReferral>,
@@ -242,7 +243,7 @@ function audit(
 
 /** Writes the Task and record that a step makes (E-5..E-9). */
 async function apply(
-  options: DispatchOptions,
+  options: DispatchRoom,
   hand: InHand,
   decision: QueuedDecision,
   step: DeliveryStep,
@@ -299,7 +300,7 @@ async function apply(
 }
 
 async function write(
-  options: DispatchOptions,
+  options: DispatchRoom,
   hand: InHand,
   step: StepResult,
   witnesses: readonly TransactionEntry[] = [],

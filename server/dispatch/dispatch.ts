@@ -3,7 +3,8 @@ import { type DispatchRecord, describeError, type EngineAnswer, type Ubrn, type 
 import { listRecords } from '../store/index.ts';
 import { deliver, type IdentifiedSession, type Next } from './deliver.ts';
 import { assessContext, loadReview, type Review, readRejectionReference } from './load.ts';
-import type { DispatchOptions } from './room.ts';
+import { createPeople } from './people.ts';
+import type { DispatchOptions, DispatchRoom } from './room.ts';
 import { identify } from './sessions.ts';
 import { takeOver } from './take-over.ts';
 import { writeStep } from './write.ts';
@@ -35,6 +36,7 @@ const URGENCY = ['asap', 'stat', 'urgent', 'routine'];
 
 export function createDispatch(options: DispatchOptions): Dispatch {
   const { store, clock, log, alerts, turns } = options;
+  const room: DispatchRoom = { ...options, people: createPeople(store, options.ids) };
   const stopped = new AbortController();
   /** Task id → the monotonic time from which it is due; what is absent rests. */
   const due = new Map<string, number>();
@@ -87,11 +89,11 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     if (step.record.decision === undefined) {
       sessions.delete(taskId);
       if (!isDirty) return { kind: 'rest' };
-      const written = await writeStep(options, review, step);
+      const written = await writeStep(room, review, step);
       return written.ok ? { kind: 'rest' } : { kind: written.code === 'conflict' ? 'reload' : 'later', afterMs: 2_000 };
     }
     const session = sessions.get(taskId) ?? (await standingSession());
-    return deliver(options, { review, step, isDirty }, session, reference);
+    return deliver(room, { review, step, isDirty }, session, reference);
   }
 
   async function standingSession(): Promise<IdentifiedSession | undefined> {

@@ -2,6 +2,7 @@ import type { IdSpace } from '../../mappings/index.ts';
 import type { Alerts, Clock, ErsClient, Log, SiteService, Store, Turns, UserSession } from '../core/index.ts';
 import type { DeliveryPolicy } from '../decisions/index.ts';
 import type { Landing } from '../landing/index.ts';
+import type { People } from './people.ts';
 
 /** What the dispatch room is built from. */
 export interface DispatchOptions {
@@ -25,4 +26,9 @@ export interface DispatchOptions {
   readonly parallel: number;
   /** A clinician who is always signed in; the demo's only. */
   readonly standingSession?: () => Promise<UserSession | undefined>;
+}
+
+/** The room, furnished: what its files hand to each other. */
+export interface DispatchRoom extends DispatchOptions {
+  readonly people: People;
 }

@@ -13,7 +13,7 @@ import {
 import type { LandingSituation, ReviewWrites } from '../landing/index.ts';
 import type { Next } from './deliver.ts';
 import type { Review } from './load.ts';
-import type { DispatchOptions } from './room.ts';
+import type { DispatchRoom } from './room.ts';
 import { decisionProvenance } from './witness.ts';
 import { writeStep } from './write.ts';
 
@@ -28,7 +28,7 @@ const MAX_STORE_WAIT_MS = 5_000;
 
 /** E-4: e-RS's answer is landed, and the Task becomes final in the same transaction (I-13). */
 export async function landRecorded(
-  options: DispatchOptions,
+  options: DispatchRoom,
   review: Review,
   decision: QueuedDecision,
   answer: ErsReferral,
@@ -53,7 +53,7 @@ export async function landRecorded(
 
 /** The answer cannot be kept as a referral; that e-RS recorded the decision is true all the same. */
 async function writeUnlanded(
-  options: DispatchOptions,
+  options: DispatchRoom,
   review: Review,
   decision: QueuedDecision,
   version: number,
@@ -69,7 +69,7 @@ async function writeUnlanded(
 }
 
 function recordedWrites(
-  options: DispatchOptions,
+  options: DispatchRoom,
   situation: LandingSituation,
   review: Review,
   decision: QueuedDecision,
@@ -88,7 +88,7 @@ function recordedWrites(
 }
 
 function provenance(
-  options: DispatchOptions,
+  options: DispatchRoom,
   review: Review,
   decision: QueuedDecision,
   version: number,
@@ -102,7 +102,10 @@ function provenance(
     ...(decision.decider === undefined ? {} : { decider: decision.decider }),
     ...(sender === undefined ? {} : { sender }),
   };
-  return { kind: 'create', resource: decisionProvenance(review.record.data, about, options.ids) };
+  return {
+    kind: 'create',
+    resource: options.people.resolve(decisionProvenance(review.record.data, about, options.ids)),
+  };
 }
 
 /**
@@ -110,7 +113,7 @@ function provenance(
  * Source: target-model 4.5
  */
 export async function settle(
-  options: DispatchOptions,
+  options: DispatchRoom,
   review: Review,
   decision: QueuedDecision,
   why: RereadReason,
@@ -156,7 +159,7 @@ interface Settled {
 }
 
 function settledWrites(
-  options: DispatchOptions,
+  options: DispatchRoom,
   situation: LandingSituation,
   review: Review,
   given: QueuedDecision,
@@ -214,7 +217,10 @@ function settledWrites(
     case 'give-back':
       return { step, writes: { ...exhausted({ task: record.baseline, record }, decision), alerts: [] } };
     case 'conflict': {
-      const plan = planConflict({ ...situation, ids: options.ids, listed: situation.sync?.items }, { task: latest.task, record });
+      const plan = planConflict(
+        { ...situation, ids: options.ids, listed: situation.sync?.items },
+        { task: latest.task, record },
+      );
       return { step, writes: plan.kind === 'none' ? { alerts: [] } : { ...plan, alerts: [...plan.alerts] } };
     }
     default:

@@ -4,7 +4,7 @@ import type { StoreResult, TransactionEntry } from '../core/index.ts';
 import type { StepResult } from '../decisions/index.ts';
 import { recordEntry } from '../store/index.ts';
 import type { Review } from './load.ts';
-import type { DispatchOptions } from './room.ts';
+import type { DispatchRoom } from './room.ts';
 
 /** The members of a Task that make a version of it: not what stores and clocks write. */
 export function contentOf(task: Task): Omit<Task, 'meta' | 'lastModified'> {
@@ -18,7 +18,7 @@ export function contentOf(task: Task): Omit<Task, 'meta' | 'lastModified'> {
  * Source: architecture 1
  */
 export async function writeStep(
-  { store, clock }: DispatchOptions,
+  { store, clock, people }: DispatchRoom,
   review: Review,
   step: StepResult,
   witnesses: readonly TransactionEntry[] = [],
@@ -31,7 +31,9 @@ export async function writeStep(
       ? [{ kind: 'put', resource: task, ...(found && { ifMatch: found.meta.versionId }) } as const]
       : []),
     recordEntry(store, 'ers-dispatch', review.key, step.record, review.record),
-    ...witnesses,
+    ...witnesses.map((witness) =>
+      witness.kind === 'create' ? { ...witness, resource: people.resolve(witness.resource) } : witness,
+    ),
   ];
   const written = await store.transaction(entries);
   return written.ok ? { ok: true, value: undefined } : written;

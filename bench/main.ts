@@ -1,0 +1,21 @@
+import { benchMapping } from './mapping.ts';
+import { machine, type Row, table } from './measure.ts';
+import { benchStart } from './start.ts';
+import { benchStore } from './store.ts';
+import { benchUnchanged } from './unchanged.ts';
+import { benchWire } from './wire.ts';
+
+const SECTIONS: Readonly<Record<string, () => Promise<Row[]>>> = {
+  start: benchStart,
+  store: benchStore,
+  mapping: benchMapping,
+  unchanged: benchUnchanged,
+  wire: benchWire,
+};
+
+const wanted = process.argv.slice(2);
+const rows: Row[] = [];
+for (const [name, section] of Object.entries(SECTIONS)) {
+  if (wanted.length === 0 || wanted.includes(name)) rows.push(...(await section()));
+}
+process.stdout.write(`${machine()}\n\n${table(rows)}\n`);

@@ -1,0 +1,261 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { Task } from '@medplum/fhirtypes';
+import { searchParameters } from '../../conformance/index.ts';
+import { idSpace, mapReferenceData, mapWorklist, parseUbrn, taskKey, type WorklistItem } from '../../mappings/index.ts';
+import { createBudget } from '../../server/budget/index.ts';
+import {
+  type Alerts,
+  alertBoard,
+  type DispatchRecord,
+  type ErsClient,
+  type Log,
+  type SiteService,
+  type Store,
+  type Stored,
+  systemClock,
+  Turns,
+} from '../../server/core/index.ts';
+import {
+  DEFAULT_DELIVERY_POLICY,
+  type DeliveryPolicy,
+  fingerprintOf,
+  isTerminal,
+  planReview,
+} from '../../server/decisions/index.ts';
+import { createDispatch, type Dispatch } from '../../server/dispatch/index.ts';
+import { createErsClient } from '../../server/ers/index.ts';
+import { createLanding, type Landing } from '../../server/landing/index.ts';
+import { openEmbeddedStore, readRecord } from '../../server/store/index.ts';
+import { type Simulator, startSimulator } from '../../simulator/index.ts';
+import { signIn } from '../sign-in.ts';
+
+/** Dispatch with its real neighbours and the simulator; worklists are read on demand, so that a test says when. */
+export interface Ward extends AsyncDisposable {
+  readonly simulator: Simulator;
+  readonly store: Store;
+  readonly ers: ErsClient;
+  readonly landing: Landing;
+  readonly dispatch: Dispatch;
+  readonly alerts: Alerts;
+  readonly lines: readonly string[];
+  control<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
+  /** Creates a referral of that kind and lands it from its list; answers its UBRN. */
+  refer(kind: Kind, wish?: object): Promise<string>;
+  /** Reads all lists, and lands or closes what they say. */
+  poll(): Promise<void>;
+  taskOf(ubrn: string): Promise<Stored<Task>>;
+  recordOf(ubrn: string): Promise<DispatchRecord>;
+  /** Writes a decision straight into the store. */
+  decide(ubrn: string, operations: readonly unknown[]): Promise<void>;
+  calls(endpoint: string): Promise<readonly { status: number; ubrn?: string; ifMatch?: string }[]>;
+  /** Ends the engine's process, as it were, and starts another over the same store. */
+  restartDispatch(): Promise<void>;
+}
+
+type Kind = 'booked-direct' | 'booked-indirect' | 'triage';
+const BOOKABLE: Readonly<Record<Kind, string>> = {
+  'booked-direct': 'DIRECTLY_BOOKABLE',
+  'booked-indirect': 'INDIRECTLY_BOOKABLE',
+  triage: 'TRIAGE',
+};
+
+export interface WardOptions {
+  readonly isSignedIn?: boolean;
+  readonly unattended?: SiteService['unattended'];
+  readonly policy?: Partial<DeliveryPolicy>;
+}
+
+export async function openWard({ isSignedIn = true, unattended = [], policy = {} }: WardOptions = {}): Promise<Ward> {
+  const simulator = await startSimulator({ port: 0, referrals: 0, returnedState: 'TRIAGE_RESPONSE' });
+  const directory = mkdtempSync(join(tmpdir(), 'ers-fhir-ward-'));
+  const clock = systemClock;
+  const store = await openEmbeddedStore({ directory, clock, searchParameters });
+  const lines: string[] = [];
+  const note = (event: string, fields?: object) => {
+    lines.push(JSON.stringify({ event, ...fields }));
+  };
+  const log: Log = { info: note, warn: note, error: note };
+  const ids = idSpace('ward');
+  const alerts = alertBoard(() => clock.now());
+  const random = () => 0.5;
+  const budget = createBudget({ store, clock, random, log, requestsPerSecond: undefined, pollsPerDay: undefined });
+  const ers = createErsClient({
+    ...simulator.credentials,
+    baseUrl: simulator.baseUrl,
+    tokenUrl: simulator.tokenUrl,
+    budget,
+    clock,
+    log,
+    limits: { maxFileBytes: 10_000_000, maxJsonBytes: 5_000_000 },
+  });
+  const landing = createLanding({ store, ids, clock, log, alerts, judge: { isTerminal, fingerprintOf } });
+  await landing.index.load(store);
+  const session = isSignedIn ? await signIn(simulator) : undefined;
+  const services: SiteService[] = simulator.services.map(({ id, bookableType, lists }) => ({
+    id,
+    lists,
+    unattended,
+    ...(bookableType === 'TRIAGE' ? {} : { bookableType }),
+  }));
+  const context = { correlationId: 'ward', priority: 'routine' } as const;
+  const reasons = await ers.fetchCodeSystem('APPOINTMENT-CANCELLATION-REASON', context);
+  if (reasons.kind !== 'ok') throw new Error(reasons.code);
+  const mirror = mapReferenceData(reasons.value);
+  if (mirror.ok) await store.create(mirror.value);
+
+  const startDispatch = (): Dispatch => {
+    const dispatch = createDispatch({
+      store,
+      ers,
+      landing,
+      turns: new Turns(),
+      clock,
+      random,
+      log,
+      alerts,
+      ids,
+      services,
+      policy: { ...DEFAULT_DELIVERY_POLICY, ...policy },
+      scanEveryMs: 50,
+      sweepEveryMs: 100,
+      parallel: 8,
+      ...(session === undefined ? {} : { standingSession: async () => session }),
+    });
+    dispatch.start();
+    return dispatch;
+  };
+  let dispatch = startDispatch();
+
+  async function itemsOf(service: SiteService): Promise<WorklistItem[]> {
+    const items: WorklistItem[] = [];
+    for (const list of service.lists) {
+      const answer = await ers.fetchWorklist({ service: service.id, list }, context);
+      if (answer.kind !== 'ok') throw new Error(answer.code);
+      const mapped = mapWorklist(JSON.parse(await text(answer.value.stream)), list);
+      if (!mapped.ok) throw new Error('unreadable worklist');
+      items.push(...mapped.value.items);
+    }
+    return items;
+  }
+
+  async function land(
+    ubrn: string,
+    items: readonly WorklistItem[],
+    service: SiteService | undefined,
+    polledAt: string,
+  ): Promise<void> {
+    const parsed = parseUbrn(ubrn);
+    if (parsed === undefined) throw new Error('no UBRN');
+    const read = await ers.fetchReferral(parsed, context);
+    if (read.kind !== 'ok') throw new Error(read.code);
+    const landed = await landing.land({
+      source: read.value.source,
+      items,
+      review: (situation) => {
+        const { bookableType } = service ?? {};
+        const plan = planReview({
+          ...situation,
+          ids,
+          listed: items,
+          polledAt,
+          ...(bookableType === undefined ? {} : { bookableType }),
+        });
+        return plan.kind === 'none' ? { alerts: plan.alerts } : plan;
+      },
+    });
+    if (landed.kind !== 'landed') throw new Error(`${landed.kind} ${JSON.stringify(landed)}`);
+  }
+
+  const known = new Map<string, SiteService>();
+  const requestIds = new Map<string, string>();
+  const ward: Ward = {
+    simulator,
+    store,
+    ers,
+    landing,
+    alerts,
+    lines,
+    get dispatch() {
+      return dispatch;
+    },
+    async control<T>(method: string, path: string, body?: unknown): Promise<T> {
+      const answer = await fetch(`${simulator.controlUrl}/${path}`, {
+        method,
+        ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }),
+      });
+      const answered = await answer.text();
+      if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${answered}`);
+      return (answered === '' ? undefined : JSON.parse(answered)) as T;
+    },
+    async refer(kind, wish = {}) {
+      const service = simulator.services.find(({ bookableType }) => bookableType === BOOKABLE[kind])?.id;
+      const { ubrn } = await ward.control<{ ubrn: string }>('POST', 'referrals', {
+        kind,
+        service,
+        priority: 'ROUTINE',
+        ...wish,
+      });
+      await ward.poll();
+      return ubrn;
+    },
+    async poll() {
+      const polledAt = clock.now().toISOString();
+      const listed = new Map<string, WorklistItem[]>();
+      for (const service of services) {
+        for (const item of await itemsOf(service)) {
+          known.set(item.ubrn, service);
+          listed.set(item.ubrn, [...(listed.get(item.ubrn) ?? []), item]);
+        }
+      }
+      for (const [ubrn, service] of known) await land(ubrn, listed.get(ubrn) ?? [], service, polledAt);
+    },
+    async taskOf(ubrn) {
+      const record = await ward.recordOf(ubrn);
+      const task = await store.read('Task', record.taskId);
+      if (!task.ok) throw new Error(task.code);
+      return task.value;
+    },
+    async recordOf(ubrn) {
+      let requestId = requestIds.get(ubrn);
+      if (requestId === undefined) {
+        const found = await store.findByIdentifier('ServiceRequest', 'https://fhir.nhs.uk/Id/UBRN', ubrn);
+        requestId = found.ok
+          ? found.value[0]?.identifier?.find(({ system }) => system?.endsWith('ers-request-id'))?.value
+          : undefined;
+        if (requestId === undefined) throw new Error('not landed');
+        requestIds.set(ubrn, requestId);
+      }
+      let latest: DispatchRecord | undefined;
+      for (let episode = 1; ; episode += 1) {
+        const record = await readRecord<DispatchRecord>(store, 'ers-dispatch', taskKey(requestId, episode).value);
+        if (!record.ok || record.value === undefined) break;
+        latest = record.value.data;
+      }
+      if (latest === undefined) throw new Error('no review');
+      return latest;
+    },
+    async decide(ubrn, operations) {
+      const task = await ward.taskOf(ubrn);
+      const written = await store.patch('Task', task.id, operations);
+      if (!written.ok) throw new Error(JSON.stringify(written));
+    },
+    async calls(endpoint) {
+      const answer = await ward.control<{ calls: { endpoint: string; status: number }[] }>('GET', 'calls');
+      return answer.calls.filter((call) => call.endpoint === endpoint);
+    },
+    async restartDispatch() {
+      await dispatch.stop();
+      dispatch = startDispatch();
+    },
+    async [Symbol.asyncDispose]() {
+      await dispatch.stop();
+      await store.close();
+      await simulator.close();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+  return ward;
+}
