@@ -1,9 +1,10 @@
-import type { MappedReferral } from '../../mappings/index.ts';
-import type { StoreFailure, SyncRecord, TransactionEntry } from '../core/index.ts';
+import { type MappedReferral, sortedJson } from '../../mappings/index.ts';
+import type { AlertCode, Store, StoreFailure, TransactionEntry } from '../core/index.ts';
 import { readRecord, recordEntry } from '../store/index.ts';
 import { aheadOf, commit } from './commit.ts';
 import { coreWrites } from './core-writes.ts';
-import type { LandInput, LandingOptions, LandResult } from './landing.ts';
+import { type LandedRecord, standingAlerts } from './landed-record.ts';
+import type { LandInput, LandingOptions, LandResult, ReviewWrites } from './landing.ts';
 import { nextSync } from './next-sync.ts';
 import { readReview } from './read-review.ts';
 import { References } from './references.ts';
@@ -42,7 +43,7 @@ export async function attemptLanding(
 ): Promise<Attempt> {
   const { store, ids, clock, alerts, judge } = room.options;
   const { facts } = referral;
-  const held = await readRecord<SyncRecord>(store, 'ers-sync', facts.requestId);
+  const held = await readRecord<LandedRecord>(store, 'ers-sync', facts.requestId);
   if (!held.ok) return storeFailed(held);
   const sync = held.value?.data;
   if (sync !== undefined && facts.version < sync.version) return { kind: 'stale', sync };
@@ -96,15 +97,31 @@ export async function attemptLanding(
   }
   const entries = [...core.value.core, ...core.value.documents, ...sealing];
   const done = await commit(store, entries);
-  if (!done.ok) return storeFailed(done);
-  const sync2 = await settleIds(store, entries, done.value, next, written.record);
-  room.index.note(sync2);
-  for (const code of review.alerts) alerts.raise(code, sync2.serviceRequestId);
+  if (!done.ok && !(done.code === 'unknown-outcome' && (await isApplied(store, next)))) return storeFailed(done);
+  const landed = await settleIds(store, entries, done.ok ? done.value : [], next, written.record);
+  room.index.note(landed);
+  for (const [code, stands] of alertsOf(landed, review))
+    stands ? alerts.raise(code, landed.serviceRequestId) : alerts.clear(code, landed.serviceRequestId);
   return {
     kind: 'landed',
     referral,
-    sync: sync2,
+    sync: landed,
     changed: core.value.core.length + core.value.documents.length > 0 || written.task !== undefined,
     ...(written.task === undefined ? {} : { task: written.task }),
   };
 }
+
+/** A transaction whose answer was lost was carried out if the sync record says so: it was part of it. */
+async function isApplied(store: Store, next: LandedRecord): Promise<boolean> {
+  const held = await readRecord<LandedRecord>(store, 'ers-sync', next.requestId);
+  return held.ok && held.value !== undefined && sortedJson(held.value.data) === sortedJson(next);
+}
+
+/** Alerts that each landing decides anew; what else the caller raises stands until its room clears it. */
+const REVIEW_ALERTS: readonly AlertCode[] = ['state-unknown', 'decided-but-listed', 'patient-error'];
+
+const alertsOf = (landed: LandedRecord, { alerts }: ReviewWrites): readonly (readonly [AlertCode, boolean])[] => [
+  ...standingAlerts(landed),
+  ...REVIEW_ALERTS.map((code) => [code, alerts.includes(code)] as const),
+  ...alerts.filter((code) => !REVIEW_ALERTS.includes(code)).map((code) => [code, true] as const),
+];

@@ -92,7 +92,7 @@ export async function coreWrites(room: LandingRoom, about: CoreInput): Promise<S
       ? await linksBack(store, room.index, {
           ubrn: facts.ubrn,
           reference: references.of(`ServiceRequest/${linked.id ?? ''}`),
-          related: facts.related,
+          related: new Set([...facts.related, ...room.index.naming(facts.ubrn)]),
         })
       : none;
   if (!backlinks.ok) return backlinks;

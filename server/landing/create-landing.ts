@@ -3,6 +3,7 @@ import type { StoreFailure, SyncRecord } from '../core/index.ts';
 import { readRecord, recordEntry } from '../store/index.ts';
 import { type Attempt, attemptLanding, type LandingRoom, storeFailed } from './attempt.ts';
 import { commit } from './commit.ts';
+import { type LandedRecord, standingAlerts } from './landed-record.ts';
 import type {
   LandInput,
   Landing,
@@ -13,6 +14,7 @@ import type {
   ReviewWrites,
   UnreadableResult,
 } from './landing.ts';
+import { later } from './looks.ts';
 import { Quarantine } from './quarantine.ts';
 import { readReview } from './read-review.ts';
 import { References } from './references.ts';
@@ -21,6 +23,7 @@ import { SharedResources } from './shared-resources.ts';
 import { SyncIndex } from './sync-index.ts';
 
 const TRIES = 6;
+const UNREADABLE_MS = 7 * 24 * 3_600_000;
 
 /** Opens the landing room. Source: architecture 2; target-model 2.2, 2.3 */
 export function createLanding(options: LandingOptions): Landing {
@@ -34,11 +37,18 @@ export function createLanding(options: LandingOptions): Landing {
       if (result.kind === 'landed') await quarantine.release(result.sync.ubrn);
       return result;
     },
-    landUnreadable: (requestId, review, recheckAt) => landUnreadable(room, requestId, review, recheckAt),
+    landUnreadable: (requestId, review) => landUnreadable(room, requestId, review),
     quarantine: (entry) => quarantine.put(entry),
-    load: async () => {
+    release: (service, ubrn) => quarantine.release(ubrn, service),
+    quarantined: () => quarantine.entries(),
+    async load() {
       const loaded = await room.index.load(options.store);
-      return loaded.ok && (await quarantine.load()) ? { ok: true, value: undefined } : loaded.ok ? UNAVAILABLE : loaded;
+      if (!loaded.ok) return loaded;
+      for (const record of loaded.value) {
+        for (const [code, stands] of standingAlerts(record))
+          if (stands) options.alerts.raise(code, record.serviceRequestId);
+      }
+      return (await quarantine.load()) ? { ok: true, value: undefined } : UNAVAILABLE;
     },
   };
 }
@@ -142,20 +152,26 @@ async function landUnreadable(
   room: LandingRoom,
   requestId: string,
   review: (latest: LatestReview | undefined, now: string) => ReviewWrites,
-  recheckAt: string | undefined,
 ): Promise<UnreadableResult> {
   const { store, clock, alerts } = room.options;
   for (let tries = 0; tries < TRIES; tries++) {
-    const held = await readRecord<SyncRecord>(store, 'ers-sync', requestId);
+    const held = await readRecord<LandedRecord>(store, 'ers-sync', requestId);
     if (!held.ok) return { kind: 'store-failed', failure: held };
     if (held.value === undefined) return { kind: 'unknown' };
-    const { recheckAt: _, ...sync } = held.value.data;
+    const sync = held.value.data;
     const latest = sync.episode === 0 ? undefined : await readReview(store, requestId, sync.episode);
     if (latest !== undefined && !latest.ok) return { kind: 'store-failed', failure: latest };
     const now = clock.now().toISOString();
     const writes = review(latest?.value, now);
     const written = reviewEntries(store, writes, latest?.value, new References(), now);
-    const next: SyncRecord = { ...sync, items: [], lastReadAt: now, ...(recheckAt === undefined ? {} : { recheckAt }) };
+    // It may come back, or PDS and e-RS may agree again: it is looked at now and then, like others that left the lists.
+    const next: LandedRecord = {
+      ...sync,
+      attachments: unawaited(sync),
+      items: [],
+      lastReadAt: now,
+      recheckAt: later(now, UNREADABLE_MS),
+    };
     const entries = [...written.entries, recordEntry(store, 'ers-sync', requestId, next, held.value)];
     const done = await commit(store, entries);
     if (done.ok) {
@@ -168,3 +184,7 @@ async function landUnreadable(
   }
   return { kind: 'store-failed', failure: { ok: false, code: 'conflict' } };
 }
+
+/** No file is waited for while e-RS does not show the referral. */
+const unawaited = ({ attachments }: LandedRecord): LandedRecord['attachments'] =>
+  Object.fromEntries(Object.entries(attachments).map(([id, { nextLookAt: _, ...rest }]) => [id, rest]));

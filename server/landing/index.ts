@@ -14,5 +14,7 @@ export type {
   UnreadableResult,
 } from './landing.ts';
 export { later } from './looks.ts';
+export { References } from './references.ts';
+export { engineDevice, SharedResources } from './shared-resources.ts';
 export type { SyncIndex, SyncSummary } from './sync-index.ts';
 export { itemHash } from './sync-index.ts';

@@ -96,8 +96,6 @@ export interface LandInput {
   readonly items: readonly WorklistItem[] | undefined;
   readonly files?: ReadonlyMap<string, FetchedFile>;
   readonly summary?: FetchedSummary;
-  /** When to read it again, once it is on no list; undefined result: never. Without it, what was planned stays. */
-  readonly recheckAt?: (facts: ReferralFacts) => string | undefined;
   readonly review: (situation: LandingSituation) => ReviewWrites;
 }
 
@@ -156,10 +154,13 @@ export interface Landing {
   landUnreadable(
     requestId: string,
     review: (latest: LatestReview | undefined, now: string) => ReviewWrites,
-    recheckAt: string | undefined,
   ): Promise<UnreadableResult>;
   /** Keeps what cannot be landed, with an alert, until it lands. Source: K1, G-1 */
   quarantine(entry: Unlandable): Promise<void>;
+  /** Lets go of what an entry of this key was kept for: it landed, or is no longer there. */
+  release(service: string, ubrn: string): Promise<void>;
+  /** What is in quarantine. */
+  quarantined(): readonly { readonly service: string; readonly ubrn: string }[];
   /** Reads what has landed and what is in quarantine; before it, little is known of either. */
   load(): Promise<StoreResult<void>>;
   /** What has landed, in brief, in memory. */

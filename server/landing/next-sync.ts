@@ -1,6 +1,8 @@
 import { MAPPING_VERSION, type MappedReferral, patientKey } from '../../mappings/index.ts';
 import type { SyncRecord } from '../core/index.ts';
+import type { LandedRecord } from './landed-record.ts';
 import type { LandInput, LandingOptions } from './landing.ts';
+import { later } from './looks.ts';
 import { idIn, type References } from './references.ts';
 import type { ReviewEntries } from './review-entries.ts';
 
@@ -14,13 +16,14 @@ export function nextSync(of: {
   readonly attachments: SyncRecord['attachments'];
   readonly written: ReviewEntries;
   readonly now: string;
-}): SyncRecord {
+}): LandedRecord {
   const { referral, input, sync, references, judge, attachments, written, now } = of;
   const { facts } = referral;
-  const items = input.items ?? sync?.items ?? [];
+  // A review that ends for another reason than its lists rests on them no more: what they say next is news (4.6).
+  const isEnded = input.items === undefined && written.record?.data.ended !== undefined;
+  const items = isEnded ? [] : (input.items ?? sync?.items ?? []);
   const terminal = judge.isTerminal(facts);
-  const planned = input.recheckAt === undefined ? sync?.recheckAt : input.recheckAt(facts);
-  const recheckAt = items.length > 0 || terminal ? undefined : planned;
+  const recheckAt = items.length > 0 || terminal ? undefined : later(now, recheckMs(facts, now));
   const state = facts.state ?? facts.stateCoding?.code;
   const summary = summaryOf(input, facts.version, sync);
   const context = items.find(({ list }) => list === 'REFERRALS_FOR_REVIEW')?.requestContextStatus?.code;
@@ -45,7 +48,20 @@ export function nextSync(of: {
     lastReadAt: now,
     episode: written.episode ?? sync?.episode ?? 0,
     ...(recheckAt === undefined ? {} : { recheckAt }),
+    ...(facts.related.length === 0 ? {} : { related: facts.related }),
   };
+}
+
+const DAY_MS = 24 * 3_600_000;
+const ADMINISTRATOR_STATES: readonly (string | undefined)[] = ['DEFERRED_TO_PROVIDER', 'TRIAGED_PROVIDER_TO_ACTION'];
+
+/** How long a referral on no list is left alone: what is about to happen to it is looked at daily (architecture 6). */
+function recheckMs({ appointment, state }: MappedReferral['facts'], now: string): number {
+  const isAhead =
+    appointment?.start !== undefined &&
+    appointment.status !== 'cancelled' &&
+    Date.parse(appointment.start) > Date.parse(now);
+  return isAhead || ADMINISTRATOR_STATES.includes(state) ? DAY_MS : 7 * DAY_MS;
 }
 
 /** A refusal keeps the summary of an earlier version, which is still in the store (M-130, M-134). */

@@ -52,10 +52,17 @@ export class Quarantine {
     this.#log[written.ok ? 'error' : 'warn']('landing.referral.quarantined', { service, ...(code ? { code } : {}) });
   }
 
-  /** The referral has landed: nothing is kept back any more. */
-  async release(ubrn: string): Promise<void> {
+  entries(): { service: string; ubrn: string }[] {
+    return [...(this.#keys ?? [])].flatMap(([ubrn, keys]) =>
+      [...keys].map((key) => ({ ubrn, service: key.slice(0, -ubrn.length - 1) })),
+    );
+  }
+
+  /** The referral has landed: nothing is kept back any more. Without `service`: whichever list it was on. */
+  async release(ubrn: string, only?: string): Promise<void> {
     if (this.#keys === undefined && !(await this.load())) return;
     for (const key of this.#keys?.get(ubrn) ?? []) {
+      if (only !== undefined && key !== `${only}.${ubrn}`) continue;
       const record = await readRecord<QuarantineRecord>(this.#store, 'ers-quarantine', key);
       if (!record.ok) return;
       if (record.value !== undefined) {
@@ -66,10 +73,10 @@ export class Quarantine {
       }
       this.#keys?.get(ubrn)?.delete(key);
       const service = key.slice(0, -ubrn.length - 1);
-      if (![...(this.#keys?.values() ?? [])].some((keys) => [...keys].some((one) => one.startsWith(`${service}.`))))
+      if (!this.entries().some((entry) => entry.service === service))
         this.#alerts.clear('referral-quarantined', service);
     }
-    this.#keys?.delete(ubrn);
+    if (this.#keys?.get(ubrn)?.size === 0) this.#keys.delete(ubrn);
   }
 
   #note(ubrn: string, key: string, service: string): void {

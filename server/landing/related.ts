@@ -31,7 +31,7 @@ export function withRelatedLinked(
 export async function linksBack(
   store: Store,
   index: SyncIndex,
-  landed: { readonly ubrn: string; readonly reference: string; readonly related: readonly string[] },
+  landed: { readonly ubrn: string; readonly reference: string; readonly related: ReadonlySet<string> },
 ): Promise<StoreResult<readonly TransactionEntry[]>> {
   const entries: TransactionEntry[] = [];
   for (const ubrn of landed.related) {

@@ -1,5 +1,6 @@
-import type { DispatchRecord, Store, Stored, SyncRecord, TransactionEntry } from '../core/index.ts';
+import type { DispatchRecord, Store, Stored, TransactionEntry } from '../core/index.ts';
 import { readRecord, writeRecord } from '../store/index.ts';
+import type { LandedRecord } from './landed-record.ts';
 
 /**
  * Puts the ids that the store chose into the records of a landing. Records are found by key and name ids only to spare
@@ -9,9 +10,9 @@ export async function settleIds(
   store: Store,
   entries: readonly TransactionEntry[],
   results: readonly (Stored | undefined)[],
-  sync: SyncRecord,
+  sync: LandedRecord,
   record: { readonly key: string; readonly data: DispatchRecord } | undefined,
-): Promise<SyncRecord> {
+): Promise<LandedRecord> {
   const chosen = entries.flatMap((entry, index) => {
     const id = results[index]?.id;
     return entry.kind === 'create' && entry.fullUrl !== undefined && id !== undefined

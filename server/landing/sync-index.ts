@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { MAPPING_VERSION, sortedJson, type WorklistItem } from '../../mappings/index.ts';
-import type { Store, StoreResult, SyncRecord } from '../core/index.ts';
+import type { Store, StoreResult } from '../core/index.ts';
 import { listRecords } from '../store/index.ts';
+import type { LandedRecord } from './landed-record.ts';
 import { FIRST_LOOK_MS, later } from './looks.ts';
 
 /** What must be known of each referral at every poll, small enough to hold all of them in memory. */
@@ -17,12 +18,16 @@ export interface SyncSummary {
   readonly lastReadAt: string;
   /** Where it is listed, and a hash of what each list said of it. */
   readonly items: readonly { readonly list: WorklistItem['list']; readonly service: string; readonly hash: string }[];
+  /** UBRNs that it names as related. */
+  readonly related: readonly string[];
   /** A007 was had, or refused, for the version landed. */
   readonly hasSummary: boolean;
   /** When something is due of it: a file, a summary, a re-read. Undefined: nothing. */
   readonly dueAt?: string;
   readonly dueFor?: 'file' | 'recheck';
 }
+
+const NOTHING: readonly never[] = [];
 
 /** Hash by which one item is known to be unchanged (I-10). */
 export const itemHash = (item: WorklistItem): string => createHash('sha1').update(sortedJson(item)).digest('base64url');
@@ -31,21 +36,30 @@ export const itemHash = (item: WorklistItem): string => createHash('sha1').updat
 export class SyncIndex {
   readonly #byRequestId = new Map<string, SyncSummary>();
   readonly #byUbrn = new Map<string, SyncSummary>();
+  /** Who names a UBRN as related. */
+  readonly #naming = new Map<string, Set<string>>();
 
   /** Reads all sync records; what was known before is forgotten. */
-  async load(store: Store): Promise<StoreResult<number>> {
-    const records = await listRecords<SyncRecord>(store, 'ers-sync');
+  async load(store: Store): Promise<StoreResult<readonly LandedRecord[]>> {
+    const records = await listRecords<LandedRecord>(store, 'ers-sync');
     if (!records.ok) return records;
     this.#byRequestId.clear();
     this.#byUbrn.clear();
+    this.#naming.clear();
     for (const { data } of records.value) this.note(data);
-    return { ok: true, value: this.#byRequestId.size };
+    return { ok: true, value: records.value.map(({ data }) => data) };
   }
 
-  note(record: SyncRecord): void {
+  note(record: LandedRecord): void {
     const summary = summaryOf(record);
     this.#byRequestId.set(record.requestId, summary);
     this.#byUbrn.set(record.ubrn, summary);
+    for (const ubrn of summary.related) this.#naming.set(ubrn, (this.#naming.get(ubrn) ?? new Set()).add(record.ubrn));
+  }
+
+  /** UBRNs of landed referrals that name this one as related. */
+  naming(ubrn: string): readonly string[] {
+    return [...(this.#naming.get(ubrn) ?? [])];
   }
 
   byUbrn(ubrn: string): SyncSummary | undefined {
@@ -65,7 +79,7 @@ export class SyncIndex {
   }
 }
 
-function summaryOf(record: SyncRecord): SyncSummary {
+function summaryOf(record: LandedRecord): SyncSummary {
   const { requestId, ubrn, serviceRequestId, version, mappingVersion, terminal, state, episode, lastReadAt } = record;
   const nextLook = Object.values(record.attachments)
     .flatMap(({ nextLookAt }) => nextLookAt ?? [])
@@ -88,6 +102,7 @@ function summaryOf(record: SyncRecord): SyncSummary {
     episode,
     lastReadAt,
     items: record.items.map((item) => ({ list: item.list, service: item.service?.id ?? '', hash: itemHash(item) })),
+    related: record.related ?? NOTHING,
     hasSummary,
     ...(dueAt === undefined ? {} : { dueAt, dueFor: isFileFirst ? 'file' : 'recheck' }),
   };

@@ -1,0 +1,185 @@
+import { randomUUID } from 'node:crypto';
+import type { ReferralFacts, WorklistItem } from '../../mappings/index.ts';
+import type { Code, ErsContext, ErsReferral, Fate, RequestPriority, Ubrn } from '../core/index.ts';
+import { planReview, planUnreadable, type ReviewPlan } from '../decisions/index.ts';
+import type { LandResult, ReviewWrites } from '../landing/index.ts';
+import { fetchFiles, fetchSummary } from './files.ts';
+import type { IntakeRoom } from './room.ts';
+
+/** What became of one referral that was to be brought in. */
+export type Brought =
+  | { readonly kind: 'landed'; readonly serviceRequestId: string; readonly changed: boolean }
+  /** It is in quarantine with an alert, or its review was closed because e-RS no longer shows it (K1). */
+  | { readonly kind: 'settled'; readonly code: Code }
+  /** Nothing was written; it is tried again. */
+  | { readonly kind: 'again'; readonly code: Code; readonly afterMs: number };
+
+export interface Wanted {
+  readonly ubrn: Ubrn;
+  /** Its entries on complete worklists; undefined: the lists were not asked. */
+  readonly items: readonly WorklistItem[] | undefined;
+  readonly polledAt?: string;
+  readonly priority: RequestPriority;
+  /** The service on whose list it is, or was; for quarantine. */
+  readonly service?: string;
+}
+
+const TRIES = 4;
+const RELATED_DEPTH = 3;
+
+/** Reads one referral from e-RS and lands it, with its files and those that it is related to. Source: architecture, "in" */
+export async function bring(room: IntakeRoom, wanted: Wanted): Promise<Brought> {
+  const related: Ubrn[] = [];
+  const brought = await room.turns.take(wanted.ubrn, () =>
+    bringOne(room, wanted, (facts) => related.push(...facts.related)),
+  );
+  await bringRelated(room, wanted, related, new Set([wanted.ubrn]), 1);
+  return brought;
+}
+
+/** Related referrals are kept too, without a review; one that cannot be read stays a logical reference (1.1.2). */
+async function bringRelated(
+  room: IntakeRoom,
+  wanted: Wanted,
+  related: readonly Ubrn[],
+  seen: Set<string>,
+  depth: number,
+): Promise<void> {
+  for (const ubrn of related) {
+    if (depth > RELATED_DEPTH || seen.has(ubrn) || room.landing.index.byUbrn(ubrn) !== undefined || room.signal.aborted)
+      continue;
+    seen.add(ubrn);
+    const next: Ubrn[] = [];
+    const one: Wanted = { ubrn, items: undefined, priority: wanted.priority };
+    await room.turns.take(ubrn, () => bringOne(room, one, (facts) => next.push(...facts.related)));
+    await bringRelated(room, wanted, next, seen, depth + 1);
+  }
+}
+
+async function bringOne(room: IntakeRoom, wanted: Wanted, onFacts: (facts: ReferralFacts) => void): Promise<Brought> {
+  const context: ErsContext = { correlationId: randomUUID(), priority: wanted.priority, signal: room.signal };
+  const read = await readReferral(room, wanted.ubrn, context);
+  if (read.kind === 'refused') return unreadable(room, wanted, read.code);
+  if (read.kind !== 'ok') return { kind: 'again', code: read.code, afterMs: read.afterMs };
+  const { source } = read.value;
+  const prepared = await room.landing.prepare(source, wanted.items);
+  if (prepared.kind !== 'prepared') return notLanded(room, wanted, prepared, source);
+  const { referral, sync, patientReference } = prepared;
+  const { facts, documents } = referral;
+  const about = {
+    requestId: facts.requestId,
+    ubrn: facts.ubrn,
+    version: facts.version,
+    patientReference,
+    documents,
+    sync,
+  };
+  const files = await fetchFiles(room, about, context);
+  const summary = sync?.summary?.version === facts.version ? undefined : await fetchSummary(room, about, context);
+  const isReviewable = await isSlotIssueReviewable(room, wanted, facts.version, context);
+  if (room.signal.aborted) return { kind: 'again', code: 'engine-unavailable', afterMs: 0 };
+  const bookableType = room.services.find(
+    ({ id }) => id === (facts.service ?? wanted.items?.[0]?.service)?.id,
+  )?.bookableType;
+  const landed = await room.landing.land({
+    source,
+    items: wanted.items,
+    files,
+    ...(summary === undefined ? {} : { summary }),
+    review: (situation) =>
+      writesOf(
+        planReview({
+          ...situation,
+          listed: wanted.items,
+          ids: room.ids,
+          isReviewable,
+          ...(wanted.polledAt === undefined ? {} : { polledAt: wanted.polledAt }),
+          ...(bookableType === undefined ? {} : { bookableType }),
+        }),
+      ),
+  });
+  if (landed.kind !== 'landed') return notLanded(room, wanted, landed, source);
+  onFacts(facts);
+  const { serviceRequestId } = landed.sync;
+  if (landed.changed)
+    room.log.info('intake.referral.landed', {
+      serviceRequestId,
+      version: facts.version,
+      correlationId: context.correlationId,
+    });
+  return { kind: 'landed', serviceRequestId, changed: landed.changed };
+}
+
+const writesOf = (plan: ReviewPlan): ReviewWrites => (plan.kind === 'none' ? { alerts: plan.alerts } : plan);
+
+/** A005, tried a few times: what is worth more patience is tried again by the reconciler. */
+async function readReferral(room: IntakeRoom, ubrn: Ubrn, context: ErsContext): Promise<Fate<ErsReferral>> {
+  for (let tries = 1; ; tries += 1) {
+    const read = await room.ers.fetchReferral(ubrn, context);
+    if (read.kind === 'ok' || read.kind === 'refused' || tries >= TRIES || room.signal.aborted) return read;
+    await room.clock.sleep(read.afterMs, room.signal);
+  }
+}
+
+/** T-10: only A029 tells whether a slot issue can be triaged. */
+async function isSlotIssueReviewable(
+  room: IntakeRoom,
+  { ubrn, items }: Wanted,
+  version: number,
+  context: ErsContext,
+): Promise<boolean> {
+  if (!items?.some(({ list }) => list === 'APPOINTMENT_SLOT_ISSUES')) return false;
+  const actions = await room.ers.fetchAvailableActions(ubrn, version, context);
+  return actions.kind === 'ok' && actions.value.includes('RECORD_REVIEW_OUTCOME');
+}
+
+/** e-RS does not show the referral: a known one moved away or is hidden (M-153, M-154); an unknown one is quarantined. */
+async function unreadable(room: IntakeRoom, wanted: Wanted, code: Code): Promise<Brought> {
+  const known = room.landing.index.byUbrn(wanted.ubrn);
+  const isGone = code === 'ERS_NOT_FOUND' || code === 'ERS_NO_RELATIONSHIP';
+  if (known !== undefined && (isGone || code === 'ERS_PATIENT_ERROR')) {
+    const reason = isGone ? 'moved-away' : 'patient-error';
+    const closed = await room.landing.landUnreadable(known.requestId, (latest, now) =>
+      writesOf(planUnreadable(latest, reason, now)),
+    );
+    return closed.kind === 'store-failed' ? storeFailed : { kind: 'settled', code };
+  }
+  if (wanted.items !== undefined && wanted.items.length > 0) {
+    await room.landing.quarantine({ service: wanted.service ?? '', ubrn: wanted.ubrn, codes: [code] });
+  }
+  return { kind: 'settled', code };
+}
+
+const storeFailed: Brought = { kind: 'again', code: 'store-unavailable', afterMs: 2_000 };
+
+async function notLanded(
+  room: IntakeRoom,
+  wanted: Wanted,
+  result: Exclude<LandResult, { kind: 'landed' }>,
+  raw: unknown,
+): Promise<Brought> {
+  switch (result.kind) {
+    case 'stale':
+      return { kind: 'landed', serviceRequestId: result.sync.serviceRequestId, changed: false };
+    case 'store-failed':
+      return storeFailed;
+    case 'unlandable': {
+      const { codes, version } = result;
+      const service = wanted.service ?? wanted.items?.[0]?.service?.id ?? 'fetched';
+      await room.landing.quarantine({
+        service,
+        ubrn: wanted.ubrn,
+        codes,
+        raw,
+        ...(version === undefined ? {} : { version }),
+      });
+      return { kind: 'settled', code: codes[0] ?? 'referral-quarantined' };
+    }
+  }
+}
+
+const URGENCY: Readonly<Record<string, RequestPriority>> = { TWO_WEEK_WAIT: 'two-week-wait', URGENT: 'urgent' };
+
+/** Whose turn comes first in the budget: the more urgent referral (architecture 6). */
+export const priorityOf = (items: readonly WorklistItem[]): RequestPriority =>
+  URGENCY[items.find(({ priority }) => priority !== undefined)?.priority?.code ?? ''] ?? 'routine';

@@ -1,0 +1,3 @@
+export type { Intake } from './intake.ts';
+export { createIntake } from './intake.ts';
+export type { IntakeOptions } from './room.ts';

@@ -1,0 +1,232 @@
+import type { WorklistName } from '../../mappings/index.ts';
+import { describeError, type EngineAnswer, type Readiness, type SiteService, type Ubrn } from '../core/index.ts';
+import { type Brought, bring } from './bring.ts';
+import { Lists, type Snapshot } from './lists.ts';
+import { markReconciled, poll, recallLists } from './poll.ts';
+import { bringSafely, type Progress, reconcile, setAside } from './reconcile.ts';
+import { mirrorReferenceData } from './reference-data.ts';
+import type { IntakeOptions, IntakeRoom } from './room.ts';
+
+/** Reconciles e-RS's worklists and the store, and owns its own cadence. */
+export interface Intake {
+  start(): void;
+  /** Parks what is in flight; the next start goes on with it. */
+  stop(): Promise<void>;
+  /** Polls every list once, as far as the ledger permits, and deals with all that is due; for tests and demos. */
+  runOnce(): Promise<void>;
+  /** Lands a referral by UBRN, whether or not it is on a list. */
+  fetch(ubrn: Ubrn): Promise<EngineAnswer<{ serviceRequestId: string }>>;
+  refresh(serviceRequestId: string): Promise<EngineAnswer<{ changed: boolean }>>;
+  readiness(): Readiness;
+}
+
+const DAY_MS = 24 * 3_600_000;
+const RETRY_MS = 5_000;
+const DUE_EVERY_MS = 5_000;
+/** Longest wait for the next poll in one go, so that clock changes are noticed. */
+const LONGEST_WAIT_MS = 60_000;
+
+interface Unfinished {
+  readonly service: SiteService;
+  readonly list: WorklistName;
+  readonly snapshot: Snapshot;
+}
+
+export function createIntake(options: IntakeOptions): Intake {
+  const { clock, log, services, landing, budget } = options;
+  const closing = new AbortController();
+  const room: IntakeRoom = { ...options, lists: new Lists(), signal: closing.signal };
+  let unfinished: Unfinished[] = [];
+  let loading: Promise<void> | undefined;
+  let isLoaded = false;
+  let running: Promise<unknown> = Promise.resolve();
+  const load = { done: 0, left: 0, startedMs: 0, isFirst: true };
+
+  const progress: Progress = {
+    begin(count) {
+      if (load.left === 0) Object.assign(load, { done: 0, startedMs: clock.monotonicMs() });
+      load.left += count;
+    },
+    advance() {
+      load.done += 1;
+      load.left -= 1;
+      if (load.isFirst && (load.done % 50 === 0 || load.left === 0)) {
+        log.info('intake.load.progress', { done: load.done, left: load.left, ...estimate() });
+      }
+    },
+  };
+
+  function estimate(): { estimatedEnd?: string } {
+    if (load.done === 0 || load.left === 0) return {};
+    const eachMs = (clock.monotonicMs() - load.startedMs) / load.done;
+    return { estimatedEnd: new Date(clock.now().getTime() + eachMs * load.left).toISOString() };
+  }
+
+  /** What the store holds is read once; without it nothing would be known to be unchanged. */
+  function loaded(): Promise<void> {
+    loading ??= (async () => {
+      while (!closing.signal.aborted) {
+        const [landed, lists] = [await landing.load(), await recallLists(room)];
+        if (landed.ok && lists !== undefined) {
+          unfinished = lists;
+          load.isFirst = landing.index.all().length === 0;
+          isLoaded = true;
+          options.alerts.clear('store-unavailable', 'intake');
+          return;
+        }
+        options.alerts.raise('store-unavailable', 'intake');
+        await clock.sleep(RETRY_MS, closing.signal);
+      }
+    })();
+    return loading;
+  }
+
+  async function pollList(service: SiteService, list: WorklistName): Promise<void> {
+    const polled = await poll(room, service, list);
+    if (polled.kind === 'changed') await setAside(room, service, polled.unreadable);
+    const snapshot = room.lists.of(service.id, list);
+    if (polled.kind === 'changed' && snapshot !== undefined) await finish({ service, list, snapshot });
+    else if (polled.kind === 'unchanged' && list === 'APPOINTMENT_SLOT_ISSUES' && snapshot !== undefined) {
+      await finish({ service, list, snapshot });
+    }
+  }
+
+  async function finish(one: Unfinished): Promise<void> {
+    unfinished = unfinished.filter(({ service, list }) => service !== one.service || list !== one.list);
+    const isDone = await reconcile(room, one.service, one.list, one.snapshot, progress);
+    if (isDone) await markReconciled(room, one.service.id, one.list);
+    else unfinished.push(one);
+    if (isDone && load.left === 0) load.isFirst = false;
+  }
+
+  /** Lists in the order in which they are due: the one that was read longest ago first. */
+  const dueLists = (service: SiteService): WorklistName[] => {
+    const lists = service.lists.toSorted((a, b) =>
+      (room.lists.of(service.id, a)?.polledAt ?? '') < (room.lists.of(service.id, b)?.polledAt ?? '') ? -1 : 1,
+    );
+    return options.pollsPerDay === undefined ? lists : lists.slice(0, 1);
+  };
+
+  async function serviceLoop(service: SiteService): Promise<void> {
+    while (!closing.signal.aborted) {
+      const waitMs = await untilNextPollMs(service);
+      if (waitMs > 0) {
+        await clock.sleep(Math.min(waitMs, LONGEST_WAIT_MS), closing.signal);
+        continue;
+      }
+      for (const list of dueLists(service))
+        if (!closing.signal.aborted) await safely('poll', () => pollList(service, list));
+      if (options.pollsPerDay === undefined) await clock.sleep(options.pollIntervalMs ?? RETRY_MS, closing.signal);
+    }
+  }
+
+  /** Polls of a service are spread over the day; the ledger has the last word. */
+  async function untilNextPollMs(service: SiteService): Promise<number> {
+    if (options.pollsPerDay === undefined) return 0;
+    const nextAt = await budget.nextPollAt(service.id);
+    if (nextAt === undefined) return RETRY_MS;
+    const lastAt = room.lists.lastPolledAt(service);
+    const spreadAt = lastAt === undefined ? 0 : Date.parse(lastAt) + DAY_MS / options.pollsPerDay;
+    return Math.max(nextAt.getTime(), spreadAt) - clock.now().getTime();
+  }
+
+  async function finishAll(): Promise<void> {
+    for (const one of [...unfinished]) if (!closing.signal.aborted) await finish(one);
+  }
+
+  /** Files that were not to be had, summaries that are missing, referrals that left their lists (architecture 6). */
+  async function bringDue(): Promise<void> {
+    const now = clock.now().toISOString();
+    const due = landing.index.all().filter(({ dueAt }) => dueAt !== undefined && dueAt <= now);
+    for (const { ubrn, dueFor } of due) {
+      if (closing.signal.aborted) return;
+      await bringSafely(room, {
+        ubrn: ubrn as Ubrn,
+        items: undefined,
+        priority: dueFor === 'file' ? 'routine' : 'recheck',
+      });
+    }
+  }
+
+  async function safely(name: string, work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+    } catch (error: unknown) {
+      log.error(`intake.${name}.failed`, describeError(error));
+      await clock.sleep(RETRY_MS, closing.signal);
+    }
+  }
+
+  async function every(ms: number, name: string, work: () => Promise<unknown>): Promise<void> {
+    while (!closing.signal.aborted) {
+      await safely(name, work);
+      await clock.sleep(ms, closing.signal);
+    }
+  }
+
+  async function referenceLoop(): Promise<void> {
+    while (!closing.signal.aborted) {
+      let isComplete = false;
+      await safely('reference', async () => {
+        isComplete = await mirrorReferenceData(room);
+      });
+      await clock.sleep(isComplete ? DAY_MS : RETRY_MS, closing.signal);
+    }
+  }
+
+  return {
+    start() {
+      running = loaded().then(() =>
+        Promise.all([
+          referenceLoop(),
+          every(RETRY_MS, 'resume', finishAll),
+          every(DUE_EVERY_MS, 'due', bringDue),
+          ...services.map(serviceLoop),
+        ]),
+      );
+    },
+    async stop() {
+      closing.abort();
+      await running;
+    },
+    async runOnce() {
+      await loaded();
+      await mirrorReferenceData(room);
+      await finishAll();
+      for (const service of services) for (const list of dueLists(service)) await pollList(service, list);
+      await bringDue();
+    },
+    async fetch(ubrn) {
+      await loaded();
+      const brought = await bring(room, { ubrn, items: undefined, priority: 'urgent' });
+      return answerOf(brought, ({ serviceRequestId }) => ({ serviceRequestId }));
+    },
+    async refresh(serviceRequestId) {
+      await loaded();
+      const known = landing.index.byServiceRequestId(serviceRequestId);
+      if (known === undefined) return { ok: false, code: 'resource-not-found' };
+      const brought = await bring(room, { ubrn: known.ubrn as Ubrn, items: undefined, priority: 'decision' });
+      return answerOf(brought, ({ changed }) => ({ changed }));
+    },
+    readiness() {
+      return {
+        ready: isLoaded,
+        rooms: { intake: isLoaded ? (load.isFirst && load.left > 0 ? 'starting' : 'ok') : 'starting' },
+        ...(load.left > 0 ? { firstLoad: { done: load.done, left: load.left, ...estimate() } } : {}),
+        services: services.map((service) => {
+          const lastPolledAt = room.lists.lastPolledAt(service);
+          return {
+            service: service.id,
+            listed: room.lists.countOf(service),
+            ...(lastPolledAt === undefined ? {} : { lastPolledAt }),
+          };
+        }),
+      };
+    },
+  };
+}
+
+function answerOf<T>(brought: Brought, value: (landed: Extract<Brought, { kind: 'landed' }>) => T): EngineAnswer<T> {
+  if (brought.kind === 'landed') return { ok: true, value: value(brought) };
+  return { ok: false, code: brought.code, ...(brought.kind === 'again' ? { retryAfterMs: brought.afterMs } : {}) };
+}

@@ -1,0 +1,44 @@
+import type { WorklistItem, WorklistName } from '../../mappings/index.ts';
+import type { SiteService } from '../core/index.ts';
+
+/** The latest complete answer of one worklist. */
+export interface Snapshot {
+  readonly polledAt: string;
+  readonly sha1: string;
+  readonly items: ReadonlyMap<string, WorklistItem>;
+}
+
+/** The latest complete answers of all worklists, in memory; read again from the store's raw answers after a start. */
+export class Lists {
+  readonly #snapshots = new Map<string, Snapshot>();
+
+  note(service: string, list: WorklistName, snapshot: Snapshot): void {
+    this.#snapshots.set(`${service}.${list}`, snapshot);
+  }
+
+  of(service: string, list: WorklistName): Snapshot | undefined {
+    return this.#snapshots.get(`${service}.${list}`);
+  }
+
+  /** All entries of a referral, on whatever list. */
+  itemsOf(ubrn: string): readonly WorklistItem[] {
+    return [...this.#snapshots.values()].flatMap(({ items }) => items.get(ubrn) ?? []);
+  }
+
+  /** Every list of a service has been answered completely, so that absence means something. */
+  isComplete({ id, lists }: SiteService): boolean {
+    return lists.every((list) => this.#snapshots.has(`${id}.${list}`));
+  }
+
+  /** How many entries a service's lists have. */
+  countOf({ id, lists }: SiteService): number {
+    return lists.reduce((count, list) => count + (this.of(id, list)?.items.size ?? 0), 0);
+  }
+
+  lastPolledAt({ id, lists }: SiteService): string | undefined {
+    return lists
+      .flatMap((list) => this.of(id, list)?.polledAt ?? [])
+      .toSorted()
+      .at(-1);
+  }
+}

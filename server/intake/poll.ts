@@ -1,0 +1,169 @@
+import { randomUUID } from 'node:crypto';
+import { text } from 'node:stream/consumers';
+import { type MappedWorklist, mapWorklist, type WorklistName } from '../../mappings/index.ts';
+import type { SiteService, StoredBinary, WorklistRecord } from '../core/index.ts';
+import { readRecord, writeRecord } from '../store/index.ts';
+import type { Snapshot } from './lists.ts';
+import type { IntakeRoom } from './room.ts';
+
+/** e-RS delivers 10 MB at most; a little more is read, so that a longer answer is seen to be one. */
+const MAX_BYTES = 11_000_000;
+/** A list of as many entries does not empty itself between two polls. */
+const SUSPICIOUS_COUNT = 5;
+
+/** What a poll of one list told. */
+export type Polled =
+  | { readonly kind: 'changed'; readonly snapshot: Snapshot; readonly unreadable: MappedWorklist['unreadable'] }
+  | { readonly kind: 'unchanged' }
+  /** Not answered, not complete, or not to be believed: nothing follows from it. */
+  | { readonly kind: 'nothing' };
+
+const nothing: Polled = { kind: 'nothing' };
+const keyOf = (service: string, list: WorklistName): string => `${service}.${list}`;
+
+/** Reads one worklist: a poll is spent, the raw answer is in the store before anybody looks at it. Source: A008, B1, K1 */
+export async function poll(room: IntakeRoom, service: SiteService, list: WorklistName): Promise<Polled> {
+  const { store, clock, log, alerts } = room;
+  const subject = keyOf(service.id, list);
+  const grant = await room.budget.spendPoll(service.id, list);
+  if (!grant.granted) {
+    log.warn('intake.poll.refused', { service: service.id, list, code: 'poll-refused-by-ledger' });
+    return nothing;
+  }
+  const polledAt = clock.now().toISOString();
+  const answer = await room.ers.fetchWorklist(
+    { service: service.id, list },
+    { correlationId: randomUUID(), priority: 'two-week-wait', signal: room.signal },
+  );
+  if (answer.kind !== 'ok') {
+    log.warn('intake.worklist.unread', { service: service.id, list, code: answer.code });
+    if (!room.signal.aborted)
+      alerts.raise(answer.refusal?.status === 500 ? 'worklist-too-large' : 'worklist-incomplete', subject);
+    return nothing;
+  }
+  const stored = await store.putBinary(answer.value.stream, {
+    contentType: 'application/fhir+json',
+    maxBytes: MAX_BYTES,
+  });
+  if (!stored.ok) {
+    alerts.raise('worklist-incomplete', subject);
+    return nothing;
+  }
+  const previous = room.lists.of(service.id, list);
+  if (previous?.sha1 === stored.value.sha1) {
+    await store.remove('Binary', stored.value.id);
+    room.lists.note(service.id, list, { ...previous, polledAt });
+    await keep(room, service.id, list, { polledAt });
+    return { kind: 'unchanged' };
+  }
+  const mapped = await readAnswer(room, stored.value, list);
+  if (mapped === undefined) {
+    alerts.raise('worklist-incomplete', subject);
+    return nothing;
+  }
+  const isSuspicious =
+    mapped.items.length === 0 &&
+    (previous?.items.size ?? 0) >= SUSPICIOUS_COUNT &&
+    !room.alerts.standing().some(({ code, subject: of }) => code === 'worklist-suspiciously-empty' && of === subject);
+  if (isSuspicious) {
+    alerts.raise('worklist-suspiciously-empty', subject);
+    log.warn('intake.worklist.empty', { service: service.id, list, count: previous?.items.size ?? 0 });
+    await store.remove('Binary', stored.value.id);
+    return nothing;
+  }
+  for (const code of ['worklist-incomplete', 'worklist-too-large', 'worklist-suspiciously-empty'] as const)
+    alerts.clear(code, subject);
+  const snapshot = snapshotOf(mapped, polledAt, stored.value.sha1);
+  room.lists.note(service.id, list, snapshot);
+  await keep(room, service.id, list, { polledAt, stored: stored.value, count: mapped.items.length });
+  log.info('intake.worklist.read', { service: service.id, list, count: mapped.items.length, bytes: stored.value.size });
+  return { kind: 'changed', snapshot, unreadable: mapped.unreadable };
+}
+
+const snapshotOf = (mapped: MappedWorklist, polledAt: string, sha1: string): Snapshot => ({
+  polledAt,
+  sha1,
+  items: new Map(mapped.items.map((item) => [item.ubrn, item])),
+});
+
+async function readAnswer(
+  room: IntakeRoom,
+  binary: { id: string },
+  list: WorklistName,
+): Promise<MappedWorklist | undefined> {
+  const opened = await room.store.openBinary(binary.id);
+  if (!opened.ok) return undefined;
+  const source = parsed(await text(opened.value.stream).catch(() => ''));
+  const mapped = mapWorklist(source, list);
+  return mapped.ok ? mapped.value : undefined;
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Keeps the last two answers of a list; an unchanged one only moves the time. */
+async function keep(
+  room: IntakeRoom,
+  service: string,
+  list: WorklistName,
+  news: { polledAt: string; stored?: StoredBinary; count?: number; isReconciled?: boolean },
+): Promise<void> {
+  const read = await readRecord<WorklistRecord>(room.store, 'ers-worklist', keyOf(service, list));
+  if (!read.ok) return;
+  const before = read.value?.data.snapshots ?? [];
+  const [latest, ...older] = before;
+  const snapshots =
+    news.stored === undefined
+      ? latest === undefined
+        ? []
+        : [{ ...latest, polledAt: news.polledAt, reconciled: news.isReconciled ?? latest.reconciled }, ...older]
+      : [
+          {
+            polledAt: news.polledAt,
+            count: news.count ?? 0,
+            sha1: news.stored.sha1,
+            binaryId: news.stored.id,
+            reconciled: false,
+          },
+          ...before,
+        ];
+  const written = await writeRecord(
+    room.store,
+    'ers-worklist',
+    keyOf(service, list),
+    { service, list, snapshots: snapshots.slice(0, 2) },
+    read.value,
+  );
+  if (written.ok) for (const { binaryId } of snapshots.slice(2)) await room.store.remove('Binary', binaryId);
+}
+
+/** Every entry of the latest answer has been dealt with; after a crash it need not be looked at again. */
+export async function markReconciled(room: IntakeRoom, service: string, list: WorklistName): Promise<void> {
+  const snapshot = room.lists.of(service, list);
+  if (snapshot !== undefined) await keep(room, service, list, { polledAt: snapshot.polledAt, isReconciled: true });
+}
+
+/** Reads the latest stored answers back after a start. Answers the lists whose entries were not all dealt with. */
+export async function recallLists(
+  room: IntakeRoom,
+): Promise<{ readonly service: SiteService; readonly list: WorklistName; readonly snapshot: Snapshot }[] | undefined> {
+  const unfinished: { service: SiteService; list: WorklistName; snapshot: Snapshot }[] = [];
+  for (const service of room.services) {
+    for (const list of service.lists) {
+      const read = await readRecord<WorklistRecord>(room.store, 'ers-worklist', keyOf(service.id, list));
+      if (!read.ok) return undefined;
+      const latest = read.value?.data.snapshots[0];
+      const mapped = latest === undefined ? undefined : await readAnswer(room, { id: latest.binaryId }, list);
+      if (latest === undefined || mapped === undefined) continue;
+      const snapshot = snapshotOf(mapped, latest.polledAt, latest.sha1);
+      room.lists.note(service.id, list, snapshot);
+      if (!latest.reconciled) unfinished.push({ service, list, snapshot });
+    }
+  }
+  return unfinished;
+}

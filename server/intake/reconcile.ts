@@ -1,0 +1,113 @@
+import { MAPPING_VERSION, type WorklistItem, type WorklistName } from '../../mappings/index.ts';
+import { describeError, type SiteService, type Ubrn } from '../core/index.ts';
+import { itemHash } from '../landing/index.ts';
+import { bring, priorityOf, type Wanted } from './bring.ts';
+import type { Snapshot } from './lists.ts';
+import type { IntakeRoom } from './room.ts';
+
+/** How many referrals are brought in at the same time; the budget paces their calls. */
+const PARALLEL = 6;
+/** Slot issues carry no version: each is read once a day, whatever its fields say (I-10). */
+const SLOT_ISSUE_MS = 24 * 3_600_000;
+
+/** Counts what is done and what is left, for readiness and log. */
+export interface Progress {
+  begin(count: number): void;
+  advance(): void;
+}
+
+/**
+ * Deals with each difference between a complete worklist and the store: what is new or changed is brought in, what has
+ * left is read again and settled. True: nothing has to be tried again.
+ * Source: I-10, 1.8; architecture 5
+ */
+export async function reconcile(
+  room: IntakeRoom,
+  service: SiteService,
+  list: WorklistName,
+  snapshot: Snapshot,
+  progress: Progress,
+): Promise<boolean> {
+  const changed = [...snapshot.items.values()].filter((item) => !isUnchanged(room, item));
+  const left = leftOf(room, service, list, snapshot);
+  const wanted = [...changed.map(({ ubrn }) => ubrn), ...left].map((ubrn) =>
+    wantedOf(room, ubrn, service.id, snapshot),
+  );
+  const ordered = wanted.toSorted((a, b) => urgency(a) - urgency(b));
+  progress.begin(ordered.length);
+  let isDone = true;
+  await eachOf(ordered, PARALLEL, async (one) => {
+    if (room.signal.aborted) isDone = false;
+    else if (!(await bringSafely(room, one))) isDone = false;
+    progress.advance();
+  });
+  return isDone;
+}
+
+/** Entries that e-RS sent in a form that cannot be read are kept aside, with an alert (K1). */
+export async function setAside(
+  room: IntakeRoom,
+  service: SiteService,
+  unreadable: readonly {
+    readonly index: number;
+    readonly ubrn?: Ubrn;
+    readonly issues: readonly { readonly code: 'REQUIRED_ELEMENT_MISSING' | string }[];
+  }[],
+): Promise<void> {
+  for (const { index, ubrn } of unreadable) {
+    await room.landing.quarantine({
+      service: service.id,
+      ubrn: ubrn ?? `entry-${index}`,
+      codes: ['REQUIRED_ELEMENT_MISSING'],
+    });
+  }
+}
+
+const PRIORITIES = ['decision', 'two-week-wait', 'urgent', 'routine', 'recheck'] as const;
+const urgency = ({ priority }: Wanted): number => PRIORITIES.indexOf(priority);
+
+const wantedOf = (room: IntakeRoom, ubrn: Ubrn, service: string, { polledAt }: Snapshot): Wanted => {
+  const items = room.lists.itemsOf(ubrn);
+  return { ubrn, items, polledAt, service, priority: items.length === 0 ? 'recheck' : priorityOf(items) };
+};
+
+/** One bad referral never stops the others: a defect is logged, and the referral tried again. */
+export async function bringSafely(room: IntakeRoom, wanted: Wanted): Promise<boolean> {
+  try {
+    const brought = await bring(room, wanted);
+    return brought.kind !== 'again';
+  } catch (error: unknown) {
+    room.log.error('intake.referral.failed', { ...describeError(error) });
+    return false;
+  }
+}
+
+/** I-10, without a read of the store. */
+function isUnchanged(room: IntakeRoom, item: WorklistItem): boolean {
+  const known = room.landing.index.byUbrn(item.ubrn);
+  if (known === undefined || known.mappingVersion !== MAPPING_VERSION) return false;
+  const listed = known.items.find(({ list, service }) => list === item.list && service === (item.service?.id ?? ''));
+  if (listed === undefined || listed.hash !== itemHash(item)) return false;
+  if (item.version !== undefined) return known.version >= item.version;
+  return room.clock.now().getTime() - Date.parse(known.lastReadAt) < SLOT_ISSUE_MS;
+}
+
+/** Referrals whose review rests on this list and that are on it no more. */
+function leftOf(room: IntakeRoom, service: SiteService, list: WorklistName, snapshot: Snapshot): Ubrn[] {
+  if (!room.lists.isComplete(service)) return [];
+  return room.landing.index
+    .all()
+    .filter(
+      ({ ubrn, items }) =>
+        !snapshot.items.has(ubrn) && items.some((item) => item.list === list && item.service === service.id),
+    )
+    .map(({ ubrn }) => ubrn as Ubrn);
+}
+
+async function eachOf<T>(items: readonly T[], parallel: number, work: (item: T) => Promise<void>): Promise<void> {
+  const queue = items.values();
+  const worker = async () => {
+    for (const item of queue) await work(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(parallel, items.length) }, worker));
+}

@@ -1,0 +1,31 @@
+import type { IdSpace } from '../../mappings/index.ts';
+import type { Alerts, Budget, Clock, ErsClient, Log, SiteService, Store, Turns } from '../core/index.ts';
+import type { Landing } from '../landing/index.ts';
+import type { Lists } from './lists.ts';
+
+/** What the intake room is built from. */
+export interface IntakeOptions {
+  readonly store: Store;
+  readonly ers: ErsClient;
+  readonly budget: Budget;
+  readonly landing: Landing;
+  /** Shared with dispatch: one worker per referral, by UBRN. */
+  readonly turns: Turns;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly alerts: Alerts;
+  readonly ids: IdSpace;
+  readonly services: readonly SiteService[];
+  /** Permitted polls of a service in 24 hours; undefined: lifted. */
+  readonly pollsPerDay: number | undefined;
+  /** How often a service is polled where the limit is lifted. */
+  readonly pollIntervalMs?: number;
+}
+
+/** The room, furnished. */
+export interface IntakeRoom extends IntakeOptions {
+  /** What the latest complete worklists say. */
+  readonly lists: Lists;
+  /** Aborts when the room is closing: what has not begun is left for the next start. */
+  readonly signal: AbortSignal;
+}
