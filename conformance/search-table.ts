@@ -168,7 +168,11 @@ const TABLE: Readonly<Record<Exclude<ServedType, 'Binary'>, Row>> = {
       requester: 'Device Organization Patient Practitioner',
       subject: 'Device Patient',
     },
-    custom: { token: 'ers-priority ers-state', date: 'ers-pathway-start', reference: { 'supporting-info': 'any' } },
+    custom: {
+      token: 'ers-priority ers-state',
+      date: 'ers-pathway-start',
+      reference: { 'supporting-info': 'DocumentReference ServiceRequest' },
+    },
   },
   StructureDefinition: { ...ARTEFACT, token: 'kind status version', uri: 'type url' },
   Task: {

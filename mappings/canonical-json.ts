@@ -23,3 +23,6 @@ function sorted(value: unknown): unknown {
     entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, member]) => [name, sorted(member)]),
   );
 }
+
+/** Whether two values are the same JSON: by content, not by the realm or the key order in which they were made. */
+export const isSameJson = (a: unknown, b: unknown): boolean => a === b || sortedJson(a) === sortedJson(b);

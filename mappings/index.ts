@@ -1,5 +1,5 @@
 export { CANONICAL_BASE, codeSystem, identifierSystem, MAPPING_VERSION, structureDefinition } from './canonical.ts';
-export { canonicalJson, sortedJson } from './canonical-json.ts';
+export { canonicalJson, isSameJson, sortedJson } from './canonical-json.ts';
 export type { Extensible } from './elements.ts';
 export {
   codeOf,

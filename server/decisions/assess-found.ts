@@ -1,5 +1,5 @@
 import type { Task } from '@medplum/fhirtypes';
-import { assessTask, type TaskUpdate } from './assess-task.ts';
+import { assessTask, readOnly, type TaskUpdate } from './assess-task.ts';
 import type { Assessment } from './assessment.ts';
 import { engineDifferences, withEngineElementsOf } from './task-elements.ts';
 
@@ -16,20 +16,13 @@ export interface Found {
  * dropped or forged businessStatus never spoils a decision: it says nothing that the engine does not know better.
  */
 export function assessFound(update: Omit<TaskUpdate, 'before'>): Found {
-  const { baseline, task } = update;
-  const assessment = assessTask({ ...update, task: withEngineElementsOf(baseline, task) });
-  const differences = engineDifferences(baseline, task);
+  const { baseline, task, offered, context } = update;
+  const assessment = assessTask({ baseline, task: withEngineElementsOf(baseline, task), offered, context });
   const judged: Task = 'task' in assessment ? assessment.task : baseline;
   const unexplained = new Set(engineDifferences(judged, task));
-  const forged = differences.filter((element) => unexplained.has(element));
+  const forged = engineDifferences(baseline, task).filter((element) => unexplained.has(element));
   const spoiling = forged.filter((element) => element !== 'businessStatus');
-  if (assessment.kind === 'decided' && spoiling.length > 0) {
-    const issues = spoiling.map((element) => ({
-      code: 'read-only-element' as const,
-      expression: `Task.${element}`,
-      text: `Only the engine writes Task.${element}: send it as it was read.`,
-    }));
-    return { assessment: { kind: 'refused', issues }, forged };
-  }
+  if (assessment.kind === 'decided' && spoiling.length > 0)
+    return { assessment: { kind: 'refused', issues: spoiling.map(readOnly) }, forged };
   return { assessment, forged };
 }

@@ -1,12 +1,19 @@
 import type { Annotation, Task } from '@medplum/fhirtypes';
-import { type DecisionCode, reviewStatusOf, withReviewStatus } from '../../mappings/index.ts';
+import { type DecisionCode, isSameJson, reviewStatusOf, withReviewStatus } from '../../mappings/index.ts';
 import type { AssessContext, Assessment, DecisionIssue } from './assessment.ts';
 import { REVIEW_MACHINE, type ReviewEvent } from './machine.ts';
 import { readDecision } from './read-decision.ts';
-import { asDecided, clientDiffers, engineDifferences, notesAdded, withoutDecision } from './task-elements.ts';
+import {
+  asDecided,
+  clientDiffers,
+  engineDifferences,
+  notesAdded,
+  withEngineElementsOf,
+  withoutDecision,
+} from './task-elements.ts';
 
 export interface TaskUpdate {
-  /** The Task as the engine last wrote or took note of it: earlier notes are counted from it (T-2). */
+  /** The Task as the engine last wrote or took note of it. */
   readonly baseline: Task;
   /** The Task as the store held it before the update; the baseline where the update was found in the store. */
   readonly before?: Task;
@@ -22,44 +29,40 @@ export interface TaskUpdate {
  * Source: target-model 4.3, 4.4; T-1..T-16
  */
 export function assessTask(update: TaskUpdate): Assessment {
-  const { baseline, task, context, offered } = update;
-  const before = update.before ?? baseline;
-  const issues: DecisionIssue[] = engineDifferences(before, task).map((element) => ({
-    code: 'read-only-element',
-    expression: `Task.${element}`,
-    text: `Only the engine writes Task.${element}: send it as it was read.`,
-  }));
+  const { baseline, before } = update;
+  if (before === undefined) return judge(update, baseline);
+  const assessment = judge(update, before);
+  if (!('task' in assessment)) return assessment;
+  // The engine knows the baseline only: what the facade allows must mean the same from there, or an earlier change that
+  // the engine has not seen yet would become part of this one (T-2: an internal note would go to e-RS).
+  const asFound = judge({ ...update, task: withEngineElementsOf(baseline, assessment.task) }, baseline);
+  if (asFound.kind === 'refused' || !isSameJson(commandOf(assessment), commandOf(asFound))) return UNSEEN_CHANGE;
+  return asFound.kind === 'decided' ? asFound : assessment;
+}
+
+const commandOf = (assessment: Assessment) => (assessment.kind === 'decided' ? assessment.command : undefined);
+
+const UNSEEN_CHANGE: Assessment = {
+  kind: 'refused',
+  issues: [
+    {
+      code: 'task-in-flight',
+      expression: 'Task',
+      text: 'An earlier change of this Task is still being taken over: read it again, then send this one.',
+    },
+  ],
+};
+
+function judge({ task, context, offered }: TaskUpdate, before: Task): Assessment {
+  const issues: DecisionIssue[] = engineDifferences(before, task).map(readOnly);
   if (!clientDiffers(before, task)) return issues.length > 0 ? { kind: 'refused', issues } : { kind: 'unchanged' };
 
   const event = eventOf(before, task);
-  const state = reviewStatusOf(before) ?? 'awaiting-review';
-  if (event === undefined) {
-    issues.push(statusIssue(before, task));
-    return { kind: 'refused', issues };
-  }
-  if (event !== 'annotates') {
-    const move = REVIEW_MACHINE[state][event];
-    if (move.kind === 'refuse') {
-      issues.push({
-        code: move.code,
-        expression: 'Task.status',
-        text: refusalText(move.code, before.status, task.status),
-      });
-      return { kind: 'refused', issues };
-    }
-  } else {
-    const claims = REVIEW_MACHINE[state]['client-claims'];
-    if (claims.kind === 'refuse') {
-      issues.push({
-        code: claims.code,
-        expression: 'Task',
-        text: refusalText(claims.code, before.status, task.status),
-      });
-      return { kind: 'refused', issues };
-    }
-  }
-  const added = notesAdded(before, task);
-  if (added === undefined) {
+  const barred = event === undefined ? statusIssue(before, task) : barredBy(before, task, event);
+  if (barred !== undefined) return { kind: 'refused', issues: [...issues, barred] };
+
+  const notes = notesAdded(before, task);
+  if (notes === undefined) {
     issues.push({
       code: 'read-only-element',
       expression: 'Task.note',
@@ -67,26 +70,34 @@ export function assessTask(update: TaskUpdate): Assessment {
     });
   }
   if (event === 'client-decides') {
-    const decision = readDecision(before, task, notesAdded(baseline, task), context);
-    if (!decision.ok)
-      issues.push(...decision.issues.filter((issue) => added !== undefined || issue.expression !== 'Task.note'));
-    if (!decision.ok || issues.length > 0) return { kind: 'refused', issues };
-    const decider = deciderOf(notesAdded(baseline, task)?.[0], task);
+    const read = readDecision(before, task, notes, context);
+    if (!read.ok) issues.push(...read.issues);
+    if (!read.ok || issues.length > 0) return { kind: 'refused', issues };
+    const { decision, command, attachments } = read;
+    const decider = deciderOf(notes?.[0], task);
     return {
       kind: 'decided',
-      task: asDecided(task, decision.decision),
-      decision: decision.decision,
-      command: decision.command,
-      attachments: decision.attachments,
+      task: asDecided(task, decision),
+      decision,
+      command,
+      attachments,
       ...(decider === undefined ? {} : { decider }),
     };
   }
   if (issues.length > 0) return { kind: 'refused', issues };
-  if (event === 'client-takes-back') {
+  if (event === 'client-takes-back')
     return { kind: 'taken-back', task: withReviewStatus(withoutDecision(task, offered), 'under-review') };
-  }
-  return { kind: 'annotated', task: annotated(task, event) };
+  if (event === 'client-claims') return { kind: 'annotated', task: withReviewStatus(task, 'under-review') };
+  if (event === 'client-releases') return { kind: 'annotated', task: withReviewStatus(task, 'awaiting-review') };
+  return { kind: 'annotated', task };
 }
+
+/** A rule that forbids to write an element which only the engine writes (T-7). */
+export const readOnly = (element: string): DecisionIssue => ({
+  code: 'read-only-element',
+  expression: `Task.${element}`,
+  text: `Only the engine writes Task.${element}: send it as it was read.`,
+});
 
 type ClientEvent =
   | Extract<ReviewEvent, 'client-claims' | 'client-releases' | 'client-decides' | 'client-takes-back'>
@@ -101,28 +112,29 @@ function eventOf(before: Task, task: Task): ClientEvent | undefined {
   return task.status === 'requested' ? 'client-releases' : undefined;
 }
 
-function annotated(task: Task, event: ClientEvent): Task {
-  if (event === 'client-claims') return withReviewStatus(task, 'under-review');
-  if (event === 'client-releases') return withReviewStatus(task, 'awaiting-review');
-  return task;
+/** What the state machine says against an event. A note or an owner may be written while a claim may. */
+function barredBy(before: Task, task: Task, event: ClientEvent): DecisionIssue | undefined {
+  const state = reviewStatusOf(before) ?? 'awaiting-review';
+  const move = REVIEW_MACHINE[state][event === 'annotates' ? 'client-claims' : event];
+  if (move.kind !== 'refuse') return undefined;
+  const expression = event === 'annotates' ? 'Task' : 'Task.status';
+  return { code: move.code, expression, text: refusalText(move.code, before.status, task.status) };
 }
 
 function statusIssue(before: Task, task: Task): DecisionIssue {
   const expression = 'Task.status';
-  return task.status === 'cancelled'
-    ? {
-        code: 'cancel-not-supported',
-        expression,
-        text: 'Cancelling a referral cannot be undone and is not offered through a Task: cancel it in e-RS itself.',
-      }
-    : {
-        code: 'transition-not-allowed',
-        expression,
-        text: refusalText('transition-not-allowed', before.status, task.status),
-      };
+  if (task.status === 'cancelled') {
+    return {
+      code: 'cancel-not-supported',
+      expression,
+      text: 'Cancelling a referral cannot be undone and is not offered through a Task: cancel it in e-RS itself.',
+    };
+  }
+  const code = 'transition-not-allowed';
+  return { code, expression, text: refusalText(code, before.status, task.status) };
 }
 
-function refusalText(code: string, from: Task['status'], to: Task['status']): string {
+function refusalText(code: DecisionIssue['code'], from: Task['status'], to: Task['status']): string {
   if (code === 'task-in-flight') return 'The decision is on its way to e-RS and can no longer be changed.';
   if (code === 'task-closed')
     return 'The review is closed; follow later work in a Task of your own (basedOn this one).';

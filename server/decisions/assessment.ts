@@ -1,5 +1,5 @@
 import type { Task } from '@medplum/fhirtypes';
-import type { DecisionCode, DecisionCommand, ErsPriority } from '../../mappings/index.ts';
+import type { DecisionCode, DecisionCommand, ErsPriority, RejectionReason } from '../../mappings/index.ts';
 import type { DecisionIssueCode } from '../core/index.ts';
 
 /** One rule that an update breaks: the code, the element, and a sentence with the remedy. Holds no patient data. */
@@ -22,12 +22,6 @@ export interface AssessContext {
   readonly maxCommentLength?: number;
 }
 
-export interface RejectionReason {
-  readonly code: string;
-  readonly display?: string;
-  readonly commentIsMandatory: boolean;
-}
-
 /** An update of a review Task, judged. The `task` of each is what has to be stored (without lastModified). */
 export type Assessment =
   | { readonly kind: 'unchanged' }
@@ -44,5 +38,5 @@ export type Assessment =
     }
   /** T-14 */
   | { readonly kind: 'taken-back'; readonly task: Task }
-  /** Every broken rule. `task`: the Task without what was not allowed, for one found in the store (E-9c). */
+  /** Every broken rule. */
   | { readonly kind: 'refused'; readonly issues: readonly DecisionIssue[] };

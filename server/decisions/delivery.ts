@@ -1,4 +1,4 @@
-import type { DecisionCode, ReferralFacts } from '../../mappings/index.ts';
+import { REVIEW_OUTCOME, type ReferralFacts, reviewStatusOf } from '../../mappings/index.ts';
 import { backoffMs, CODES, type DispatchRecord, type ErsRefusal, type Fate } from '../core/index.ts';
 import { appointmentKeyOf, fingerprintOf } from './fingerprint.ts';
 
@@ -51,8 +51,11 @@ export type DeliveryStep =
 
 const plus = (instant: string, ms: number): string => new Date(Date.parse(instant) + ms).toISOString();
 
-/** Whether an attempt may have reached e-RS without our knowing the end of it. */
-export const isUnsettled = (decision: QueuedDecision): boolean => decision.lastAttempt?.outcome === 'unknown';
+/**
+ * An accept that has been probed is not known to be unrecorded until the probe succeeds: whatever else the probe ends
+ * with, the Task must not be opened by it (D3, 4.5).
+ */
+const isInDoubt = (decision: QueuedDecision): boolean => decision.code === 'accept' && decision.probeUsed;
 
 /**
  * The step for a decision at rest. An unsettled attempt is settled before anything else, also after a restart (D2).
@@ -62,23 +65,32 @@ export const isUnsettled = (decision: QueuedDecision): boolean => decision.lastA
 export function nextDelivery(
   record: DispatchRecord,
   decision: QueuedDecision,
-  situation: { now: string; channel: 'user' | 'application' | 'none'; waitingSince?: string },
+  situation: { now: string; channel: 'user' | 'application' | 'none' },
   policy: DeliveryPolicy,
 ): DeliveryStep {
-  const { now, channel } = situation;
-  if (decision.isUnknowable) return { kind: 'reread', why: 'unknown', afterMs: 0 };
-  if (isUnsettled(decision)) return { kind: 'reread', why: 'unknown', afterMs: 0 };
+  const { now } = situation;
+  if (decision.isUnknowable || decision.lastAttempt?.outcome === 'unknown')
+    return { kind: 'reread', why: 'unknown', afterMs: 0 };
   const readyAt = plus(decision.queuedAt, policy.delayMs);
   if (readyAt > now) return { kind: 'wait', until: readyAt };
-  if (channel === 'none') {
-    const expiresAt = plus(situation.waitingSince ?? decision.queuedAt, policy.authorisationTimeoutMs);
+  const mustWait = situation.channel === 'none' || (situation.channel === 'application' && needsUser(record, decision));
+  if (mustWait) {
+    if (isInDoubt(decision)) return { kind: 'unknowable' };
+    const expiresAt = plus(decision.queuedAt, policy.authorisationTimeoutMs);
     return expiresAt <= now ? { kind: 'expired' } : { kind: 'await-user' };
   }
   if (decision.nextAttemptAt !== undefined && decision.nextAttemptAt > now)
     return { kind: 'wait', until: decision.nextAttemptAt };
-  if (isExhausted(decision, now, policy)) return { kind: 'give-back' };
+  if (isExhausted(decision, now, policy)) return giveBack(decision);
   return { kind: 'send', version: record.sendable.version };
 }
+
+/** e-RS has refused the application this decision: it is not asked again without a user (E-7). */
+const needsUser = (record: DispatchRecord, decision: QueuedDecision): boolean =>
+  reviewStatusOf(record.baseline) === 'awaiting-user-authorisation' && decision.lastAttempt?.mode === 'application';
+
+const giveBack = (decision: QueuedDecision): DeliveryStep =>
+  isInDoubt(decision) ? { kind: 'unknowable' } : { kind: 'give-back' };
 
 const isExhausted = (decision: QueuedDecision, now: string, policy: DeliveryPolicy): boolean =>
   decision.attempts >= policy.maxAttempts || (decision.attempts > 0 && plus(decision.queuedAt, policy.maxAgeMs) <= now);
@@ -108,6 +120,19 @@ export function afterAnswer(
   }
 }
 
+/**
+ * Refusals that an earlier attempt of ours may have brought about itself: what it was to change has changed. Everything
+ * else would have been refused then, too.
+ */
+const OWN_DOING: ReadonlySet<string | undefined> = new Set([
+  'INVALID_REQUEST_STATE',
+  'INVALID_REQUEST_TYPE',
+  'NO_RELATIONSHIP',
+  'UNABLE_TO_CANCEL_APPOINTMENT',
+  'INVALID_STATE',
+  'DUPLICATE_FILENAME',
+]);
+
 function afterRefusal(
   decision: QueuedDecision,
   fate: Extract<Fate<unknown>, { kind: 'refused' }>,
@@ -115,23 +140,27 @@ function afterRefusal(
   policy: DeliveryPolicy,
 ): DeliveryStep {
   const refusal = fate.refusal ?? {};
+  if (isInDoubt(decision)) return { kind: 'unknowable' };
   if (fate.code === 'ERS_FORBIDDEN' || fate.code === 'ERS_USER_SESSION_ENDED') return { kind: 'await-user' };
   if (fate.code === 'ERS_APPLICATION_REFUSED') return again(decision, 0, situation, policy);
-  if (decision.wasUnknown && refusal.ersCode === 'INVALID_REQUEST_STATE') {
-    // 4.5: the state may be what our own earlier attempt made of it; for an accept no reading can tell.
+  if (decision.wasUnknown && (OWN_DOING.has(refusal.ersCode) || fate.code === 'ERS_NOT_FOUND')) {
+    // For an accept no reading can tell (4.5).
     return decision.code === 'accept' ? { kind: 'unknowable' } : { kind: 'reread', why: 'unknown', afterMs: 0 };
   }
   return { kind: 'refused', refusal, isDefect: CODES[fate.code].acts === 'developer' || fate.code === 'ERS_NOT_FOUND' };
 }
 
+/** e-RS did nothing: the decision is queued again, but for a probe, which stays what it is until e-RS takes it. */
 function again(
   decision: QueuedDecision,
   afterMs: number,
   { now, random }: { now: string; random: number },
   policy: DeliveryPolicy,
 ): DeliveryStep {
-  if (isExhausted(decision, now, policy)) return { kind: 'give-back' };
-  return { kind: 'again', at: plus(now, Math.max(afterMs, backoffMs(decision.attempts - 1, random))) };
+  const waitMs = Math.max(afterMs, backoffMs(decision.attempts - 1, random));
+  if (isExhausted(decision, now, policy)) return giveBack(decision);
+  if (isInDoubt(decision)) return { kind: 'reread', why: 'unknown', afterMs: waitMs };
+  return { kind: 'again', at: plus(now, waitMs) };
 }
 
 /**
@@ -147,34 +176,27 @@ export function afterReread(
   situation: { now: string; random: number },
   policy: DeliveryPolicy,
 ): DeliveryStep {
-  const sent = decision.lastAttempt?.version ?? record.sendable.version;
+  const { now } = situation;
   const isSame = fingerprintOf(facts, record.reviewed.requestContextStatus) === record.sendable.fingerprint;
+  const isSameVersion = facts.version === (decision.lastAttempt?.version ?? record.sendable.version);
+  const resend: DeliveryStep = { kind: 'send', version: facts.version };
   if (why === 'unknown' || decision.wasUnknown) {
     if (showsOutcome(decision, facts)) return { kind: 'recorded' };
     if (decision.isUnknowable) return { kind: 'unknowable' };
-    if (facts.version === sent) return again(decision, 0, situation, policy);
-    return afterUnknown(decision, facts, isSame, isUntouched(record, facts));
+    // The probe itself was not applied, so that it may go again; what came before it is as unknown as ever.
+    if (isInDoubt(decision))
+      return isSame && isSameVersion && !isExhausted(decision, now, policy) ? resend : { kind: 'unknowable' };
+    if (isSameVersion) return again(decision, 0, situation, policy);
+    // An accept leaves no trace: one probe may tell, then only the worklist can.
+    if (isSame) return resend;
+    if (decision.code === 'accept') return { kind: 'unknowable' };
+    // Every other decision ends the state under review: where that still stands, ours was not applied.
+    return isUntouched(record, facts) ? { kind: 'conflict' } : { kind: 'unknowable' };
   }
-  if (why === 'locked' && facts.version === sent) return again(decision, 0, situation, policy);
+  if (why === 'locked' && isSameVersion) return again(decision, 0, situation, policy);
   if (!isSame) return { kind: 'conflict' };
   if (why === 'conflict' && (decision.resendUsed || policy.conflictResend === 'never')) return { kind: 'conflict' };
-  return { kind: 'send', version: facts.version };
-}
-
-/** The version moved after an attempt of unknown outcome, and e-RS does not show our outcome. */
-function afterUnknown(
-  decision: QueuedDecision,
-  facts: ReferralFacts,
-  isSame: boolean,
-  isUntouched: boolean,
-): DeliveryStep {
-  if (decision.code === 'accept') {
-    // An accept leaves no trace: one probe may tell, then only the worklist can.
-    return isSame && !decision.probeUsed ? { kind: 'send', version: facts.version } : { kind: 'unknowable' };
-  }
-  if (isSame) return { kind: 'send', version: facts.version };
-  // Every other decision ends the state under review: where that still stands, ours was not applied.
-  return isUntouched ? { kind: 'conflict' } : { kind: 'unknowable' };
+  return resend;
 }
 
 const isUntouched = (record: DispatchRecord, facts: ReferralFacts): boolean =>
@@ -182,20 +204,14 @@ const isUntouched = (record: DispatchRecord, facts: ReferralFacts): boolean =>
   facts.state === record.reviewed.state &&
   appointmentKeyOf(facts) === record.reviewed.appointment;
 
-const OUTCOME_REASON: Readonly<Record<Exclude<DecisionCode, 'accept' | 'reject'>, string>> = {
-  redirect: 'CANCEL_APPOINTMENT_ACTION_LATER',
-  'accept-book-later': 'ACCEPT_REFER_BOOK_LATER',
-  'return-with-advice': 'RETURN_TO_REFERRER_WITH_ADVICE',
-};
-
 /** Whether e-RS shows just what we sent: state or reason, and comment. An accept is never shown (provider-api 6.4). */
 export function showsOutcome(decision: QueuedDecision, facts: ReferralFacts): boolean {
   const { command } = decision;
   if (command.decision === 'accept') return false;
-  const hasComment = (facts.comments ?? '') === (command.comment ?? '');
+  const hasComment = (facts.comments ?? '').trim() === (command.comment ?? '').trim();
   if (command.decision === 'reject') {
     return facts.state === 'REJECTED' && facts.reason?.code === command.reason && hasComment;
   }
   const isState = facts.state === 'TRIAGED_PROVIDER_TO_ACTION' || facts.state === 'TRIAGE_RESPONSE';
-  return isState && facts.reason?.code === OUTCOME_REASON[command.decision] && hasComment;
+  return isState && facts.reason?.code === REVIEW_OUTCOME[command.decision] && hasComment;
 }

@@ -72,14 +72,14 @@ const decided: Row = {
   'client-takes-back': to('received', 'under-review'),
   'client-errs': to('requested', 'decision-invalid'),
   'attempt-starts': to('unchanged', 'decision-sending'),
-  recorded: defect,
+  recorded: to('unchanged', 'outcome'), // an attempt that seemed not to have been applied was, late
   'version-moved': to('requested', 'decision-conflict'),
   refused: defect,
   'needs-user': to('unchanged', 'awaiting-user-authorisation'),
   'not-applied': stay,
   'outcome-unknown': defect,
   'attempts-exhausted': to('requested', 'delivery-failed'),
-  'authorisation-expired': defect,
+  'authorisation-expired': to('requested', 'decision-expired'),
   'settled-in-ers': to('settled', 'outcome'),
   'referral-changed': to('requested', 'decision-conflict'),
   'version-only-moved': stay,
@@ -119,11 +119,7 @@ export const REVIEW_MACHINE: Readonly<Record<ReviewStatus, Row>> = {
   'decision-expired': open,
   'delivery-failed': open,
   'decision-queued': decided,
-  'awaiting-user-authorisation': {
-    ...decided,
-    'needs-user': stay,
-    'authorisation-expired': to('requested', 'decision-expired'),
-  },
+  'awaiting-user-authorisation': { ...decided, 'needs-user': stay },
   'decision-sending': {
     'client-claims': refuse('task-in-flight'),
     'client-releases': refuse('task-in-flight'),
@@ -139,7 +135,7 @@ export const REVIEW_MACHINE: Readonly<Record<ReviewStatus, Row>> = {
     'outcome-unknown': stay,
     'attempts-exhausted': to('requested', 'delivery-failed'),
     'authorisation-expired': defect,
-    'settled-in-ers': postpone,
+    'settled-in-ers': postpone, // but for an outcome that only e-RS's lists can tell (4.5)
     'referral-changed': postpone,
     'version-only-moved': postpone,
   },

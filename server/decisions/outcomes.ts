@@ -11,7 +11,6 @@ import { CODES, type DispatchRecord, type ErsRefusal } from '../core/index.ts';
 import type { DecisionIssue } from './assessment.ts';
 import type { QueuedDecision } from './delivery.ts';
 import { ersRefusalText } from './ers-refusals.ts';
-import { conflictText } from './plan-review.ts';
 import { type Failure, reopened } from './reopened.ts';
 import { withOffered, withOutputs } from './task-elements.ts';
 
@@ -52,60 +51,59 @@ export function recorded(
 }
 
 /** The review open again after a decision that e-RS has not recorded (E-5, E-6, E-9). */
-export function givenBack({ task, record }: StepResult, failure: Failure): StepResult {
+function givenBack({ task, record }: StepResult, failure: Failure): StepResult {
   const { decision: _, ...rest } = record;
   const open = reopened(task, record.offered, failure);
   return { task: open, record: { ...rest, baseline: open } };
 }
 
-/** E-5 */
-export const conflicted = (step: StepResult, decision: QueuedDecision, current: number): StepResult =>
-  givenBack(step, {
-    businessStatus: 'decision-conflict',
-    failed: decision.code,
-    ...conflictText(decision.lastAttempt?.version ?? step.record.sendable.version, current),
-  });
-
 /** E-6 */
 export function refusedByErs(step: StepResult, decision: QueuedDecision, refusal: ErsRefusal): StepResult {
-  const coding = refusal.ersCode === undefined ? [] : [{ system: CODE_SYSTEM.apiErrorCode, code: refusal.ersCode }];
-  const correlation = decision.lastAttempt?.correlationId ?? '';
+  // The system stands there even without a code: by it the reason is known to be a leftover (T-7).
+  const { ersCode } = refusal;
+  const coding = [{ system: CODE_SYSTEM.apiErrorCode, ...(ersCode === undefined ? {} : { code: ersCode }) }];
+  const status = refusal.status === undefined ? 'An answer' : `HTTP ${refusal.status}`;
   return givenBack(step, {
     businessStatus: 'decision-refused',
     failed: decision.code,
-    reason: { ...(coding.length === 0 ? {} : { coding }), text: ersRefusalText(refusal.ersCode) },
+    reason: { coding, text: ersRefusalText(ersCode) },
     issues: [
       {
         severity: 'error',
         code: 'processing',
-        details: { ...(coding.length === 0 ? {} : { coding }), text: 'e-RS refused the decision' },
-        diagnostics: `HTTP ${refusal.status ?? 'without status'} from e-RS; correlation ${correlation}`,
+        details: { coding, text: 'e-RS refused the decision' },
+        diagnostics: `${status} from e-RS${correlationOf(decision)}`,
       },
     ],
   });
 }
 
+const correlationOf = ({ lastAttempt }: QueuedDecision): string =>
+  lastAttempt === undefined ? '' : `; correlation ${lastAttempt.correlationId}`;
+
 const ownFailure = (
   businessStatus: Failure['businessStatus'],
   code: 'retries-exhausted' | 'decision-expired',
-  failed: DecisionCode,
+  decision: QueuedDecision,
 ): Failure => {
   const coding = [{ system: CODE_SYSTEM.decisionIssue, code }];
+  const text = CODES[code].happened;
+  const diagnostics = `Attempts: ${decision.attempts}${correlationOf(decision)}`;
   return {
     businessStatus,
-    failed,
-    reason: { coding, text: CODES[code].happened },
-    issues: [{ severity: 'error', code: 'timeout', details: { coding, text: CODES[code].happened } }],
+    failed: decision.code,
+    reason: { coding, text },
+    issues: [{ severity: 'error', code: 'timeout', details: { coding, text }, diagnostics }],
   };
 };
 
 /** E-9a */
 export const exhausted = (step: StepResult, decision: QueuedDecision): StepResult =>
-  givenBack(step, ownFailure('delivery-failed', 'retries-exhausted', decision.code));
+  givenBack(step, ownFailure('delivery-failed', 'retries-exhausted', decision));
 
 /** E-9b */
 export const expired = (step: StepResult, decision: QueuedDecision): StepResult =>
-  givenBack(step, ownFailure('decision-expired', 'decision-expired', decision.code));
+  givenBack(step, ownFailure('decision-expired', 'decision-expired', decision));
 
 /** E-9c: every violated rule is in the contained OperationOutcome; the first one is the reason shown. */
 export function invalid(step: StepResult, issues: readonly DecisionIssue[]): StepResult {

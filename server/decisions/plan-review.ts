@@ -1,11 +1,9 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Annotation, CodeableConcept, Coding, Task } from '@medplum/fhirtypes';
 import {
   CODE_SYSTEM,
-  type DecisionCode,
   ersVersionOf,
-  type FinalStatus,
   identifierOf,
+  isSameJson,
   type MappedReferral,
   makeOutput,
   normaliseSystem,
@@ -15,17 +13,17 @@ import {
   withExtension,
   withReviewStatus,
 } from '../../mappings/index.ts';
-import type { AlertCode, DispatchRecord } from '../core/index.ts';
-import { CODES } from '../core/index.ts';
+import { type AlertCode, CODES, type DispatchRecord } from '../core/index.ts';
+import { showsOutcome } from './delivery.ts';
 import { fingerprintOf } from './fingerprint.ts';
-import { REVIEW_MACHINE } from './machine.ts';
-import { type Failure, reopened } from './reopened.ts';
-import { buildReview, followed, type Review } from './review-task.ts';
-import { LEFT_WORKLIST, type Settled, settledInErs } from './settled.ts';
+import { groupOf, REVIEW_MACHINE } from './machine.ts';
+import { recorded } from './outcomes.ts';
+import { conflictFailure, failedDecision, reopened } from './reopened.ts';
+import { buildReview, followed, type Review, reviewedOf } from './review-task.ts';
+import { type Closed, LEFT_WORKLIST, settledInErs } from './settled.ts';
 import type { Episode, ReviewPlan, ReviewSituation } from './situation.ts';
-import { withOffered, withOutputs, withoutDecision, withoutLeftovers } from './task-elements.ts';
+import { withEngineElementsOf, withOffered, withOutputs, withoutDecision, withoutLeftovers } from './task-elements.ts';
 
-type Closed = Extract<Settled, { kind: 'closed' }>;
 const none = (...alerts: AlertCode[]): ReviewPlan => ({ kind: 'none', alerts });
 
 /**
@@ -35,8 +33,23 @@ const none = (...alerts: AlertCode[]): ReviewPlan => ({ kind: 'none', alerts });
 export function planReview(situation: ReviewSituation): ReviewPlan {
   const { latest } = situation;
   if (latest === undefined) return planFirst(situation);
-  return latest.record.ended === undefined ? planOpen(situation, latest) : planNext(situation, latest);
+  return latest.record.ended === undefined ? planOpen(situation, asOurs(latest)) : planNext(situation, latest);
 }
+
+/**
+ * The episode with the engine's own elements, whatever somebody made of them in the store: what is built on it becomes
+ * the baseline, and a forgery must not. The facade's businessStatus is kept while the review is open.
+ */
+function asOurs({ task, record }: Episode): Episode {
+  const ours = withEngineElementsOf(record.baseline, task);
+  const status = reviewStatusOf(task);
+  const isOpen = status !== undefined && groupOf(status) === 'open' && record.decision === undefined;
+  return { record, task: isOpen ? withReviewStatus(ours, status) : ours };
+}
+
+/** A decision that is queued, or was written straight to the store and not yet taken over. */
+const isDecided = ({ task, record }: Episode): boolean =>
+  record.decision !== undefined || task.status === 'accepted' || task.status === 'rejected';
 
 /** No review so far: one is opened if e-RS asks for it; a referral first seen already decided gets none (M-156). */
 function planFirst(situation: ReviewSituation): ReviewPlan {
@@ -54,7 +67,7 @@ function open(situation: ReviewSituation, n: number): ReviewPlan {
     ubrn: facts.ubrn,
     serviceRequestId: situation.referral.serviceRequest.id ?? '',
     baseline: task,
-    sendable: { version: facts.version, fingerprint: fingerprintOf(facts, reviewed.requestContextStatus) },
+    sendable: sendableOf(situation.referral, reviewed),
     offered,
     reviewed,
   };
@@ -63,17 +76,16 @@ function open(situation: ReviewSituation, n: number): ReviewPlan {
 
 /** The latest review has ended: a new episode, if e-RS asks again (4.6). */
 function planNext(situation: ReviewSituation, latest: Episode): ReviewPlan {
-  const { ended } = latest.record;
+  const { ended, reviewed } = latest.record;
   const { facts } = situation.referral;
-  const isListed = situation.listed !== undefined && situation.listed.length > 0;
+  const listed = situation.listed ?? [];
   const isLater = ended !== undefined && situation.polledAt !== undefined && situation.polledAt > ended.at;
-  if (!isListed || !isLater || settledInErs(facts).kind === 'closed') return none();
+  if (listed.length === 0 || !isLater || settledInErs(facts).kind === 'closed') return none();
   const n = episodeOf(latest.task) + 1;
   if (!ended.recorded) return open(situation, n);
-  const review = buildReview(situation, situation.listed ?? [], n);
-  const version = Math.max(...(situation.listed ?? []).map((item) => item.version ?? facts.version));
-  const isNewer = version > ended.version;
-  return isNewer && review !== undefined && asksAnew(latest.record.reviewed, review.reviewed)
+  const review = buildReview(situation, listed, n);
+  const isNewer = Math.max(...listed.map((item) => item.version ?? facts.version)) > ended.version;
+  return isNewer && review !== undefined && asksAnew(reviewed, review.reviewed)
     ? open(situation, n)
     : none('decided-but-listed');
 }
@@ -89,47 +101,62 @@ const episodeOf = (task: Task): number => parseTaskKey(identifierOf(task, SYSTEM
 /** The review is open or its decision is under way: it follows e-RS, or ends because e-RS has settled it. */
 function planOpen(situation: ReviewSituation, latest: Episode): ReviewPlan {
   const { facts } = situation.referral;
-  const status = reviewStatusOf(latest.record.baseline) ?? 'awaiting-review';
-  if (REVIEW_MACHINE[status]['settled-in-ers'].kind === 'postpone' && !latest.record.decision?.isUnknowable)
-    return none();
+  const { baseline, decision } = latest.record;
+  const status = reviewStatusOf(baseline) ?? 'awaiting-review';
+  const isUnderWay = REVIEW_MACHINE[status]['settled-in-ers'].kind === 'postpone';
+  if (isUnderWay && !decision?.isUnknowable) return none();
+  if (decision?.wasUnknown && showsOutcome(decision, facts)) return recordedLate(situation, latest, decision);
   const settled = settledInErs(facts);
-  if (latest.record.decision?.isUnknowable) return planUnknowable(situation, latest, settled);
   if (settled.kind === 'closed') return close(situation, latest, settled);
+  if (decision?.isUnknowable) return planUnknowable(situation, latest, decision);
   if (situation.listed?.length === 0 && settled.kind === 'in-review') return close(situation, latest, LEFT_WORKLIST);
   const plan = follow(situation, latest);
   return settled.kind === 'unknown' ? { ...plan, alerts: [...plan.alerts, 'state-unknown'] } : plan;
 }
 
+type Decision = NonNullable<DispatchRecord['decision']>;
+
+/** E-4: an attempt that seemed lost, or not to have been applied, is found in e-RS after all. */
+function recordedLate({ referral, now }: ReviewSituation, latest: Episode, decision: Decision): ReviewPlan {
+  const { version } = referral.facts;
+  const { priority } = referral.serviceRequest;
+  const step = { task: latest.record.baseline, record: latest.record };
+  const answer = { version, at: now, ...(priority === undefined ? {} : { priority }) };
+  return { kind: 'close', ...recorded(step, decision, answer), alerts: [] };
+}
+
+/** How long an attempt may still be at work in e-RS after it was started; longer than any call is waited for. */
+const ATTEMPT_MAX_MS = 300_000;
+
 /**
  * Reading the referral could not tell whether the last attempt was applied; a complete worklist that was polled later
  * can (4.5). An accept leaves no trace: gone from the list means recorded, by inference; still listed means not.
  */
-function planUnknowable(situation: ReviewSituation, latest: Episode, settled: Settled): ReviewPlan {
-  const { record } = latest;
-  const startedAt = record.decision?.lastAttempt?.startedAt ?? '';
-  const isTold = situation.listed !== undefined && (situation.polledAt ?? '') > startedAt;
-  if (settled.kind === 'closed') return close(situation, latest, settled);
-  if (!isTold) return none('outcome-unknown');
-  if (situation.listed?.some(({ list }) => list === 'REFERRALS_FOR_REVIEW')) return conflict(situation, latest);
-  if (record.decision?.code !== 'accept' || situation.referral.facts.state !== 'BOOKED') {
-    return close(situation, latest, LEFT_WORKLIST);
+function planUnknowable(situation: ReviewSituation, latest: Episode, decision: Decision): ReviewPlan {
+  const { listed, polledAt } = situation;
+  const { facts } = situation.referral;
+  const sincePolled = Date.parse(polledAt ?? '') - Date.parse(decision.lastAttempt?.startedAt ?? '');
+  if (listed === undefined || !(sincePolled > 0)) return none('outcome-unknown');
+  const isAccept = decision.code === 'accept';
+  if (listed.some(({ list }) => !isAccept || list === 'REFERRALS_FOR_REVIEW')) {
+    // Listed while the attempt may still have been at work proves nothing.
+    return sincePolled > ATTEMPT_MAX_MS
+      ? conflict(situation, latest, buildReview(situation, listed, episodeOf(latest.task)))
+      : none('outcome-unknown');
   }
-  const inferred = makeOutput('outcome-inferred', { valueBoolean: true });
-  const decided = withoutLeftovers(latest.task);
-  const task = withReviewStatus(
-    withOutputs(versioned(decided, situation.referral.facts.version), [...(decided.output ?? []), inferred]),
-    'accepted',
-  );
-  return ended('close', situation, latest, task, true);
+  if (!isAccept || facts.state !== 'BOOKED') return close(situation, latest, LEFT_WORKLIST);
+  const decided = withoutLeftovers(latest.record.baseline);
+  const outputs = [...(decided.output ?? []), makeOutput('outcome-inferred', { valueBoolean: true })];
+  const task = withReviewStatus(withOutputs(versioned(decided, facts.version), outputs), 'accepted');
+  return ended(situation, latest, task, true);
 }
 
 /** E-10: e-RS has settled the review, or no longer asks for it. */
 function close(situation: ReviewSituation, latest: Episode, settled: Closed): ReviewPlan {
   const { facts } = situation.referral;
   const failed = latest.record.decision?.code;
-  const code = settled.code;
-  const reason = settled.isDecision && facts.reason !== undefined ? ersReason(facts.reason) : codeReason(code);
-  const clean = withOffered(withoutDecision(latest.task, []), []);
+  const reason = settled.isDecision && facts.reason !== undefined ? ersReason(facts.reason) : codeReason(settled.code);
+  const clean = withoutDecision(latest.task, []);
   const note = settled.isDecision && facts.comments !== undefined ? [ersNote(facts.comments)] : [];
   const outputs = [
     ...(failed === undefined ? [] : [failedDecision(failed)]),
@@ -142,22 +169,17 @@ function close(situation: ReviewSituation, latest: Episode, settled: Closed): Re
     ...(reason === undefined ? {} : { statusReason: reason }),
     ...(notes.length === 0 ? {} : { note: notes }),
   };
-  return ended('close', situation, latest, withReviewStatus(task, settled.businessStatus), false);
+  return ended(situation, latest, withReviewStatus(task, settled.businessStatus), false);
 }
 
 const ersReason = ({ system, ...coding }: Coding): CodeableConcept => ({
   coding: [{ ...(system === undefined ? {} : { system: normaliseSystem(system).system }), ...coding }],
 });
 
-const codeReason = (code: Closed['code']) =>
+const codeReason = (code: Closed['code']): CodeableConcept | undefined =>
   code === undefined
     ? undefined
     : { coding: [{ system: CODE_SYSTEM.decisionIssue, code }], text: CODES[code].happened };
-
-const failedDecision = (decision: DecisionCode) =>
-  makeOutput('failed-decision', {
-    valueCodeableConcept: { coding: [{ system: CODE_SYSTEM.decision, code: decision }] },
-  });
 
 /** R4 does not let a Device author an Annotation, so e-RS is named as a string. */
 const ersNote = (text: string): Annotation => ({ authorString: 'NHS e-Referral Service', text });
@@ -165,15 +187,10 @@ const ersNote = (text: string): Annotation => ({ authorString: 'NHS e-Referral S
 const versioned = (task: Task, version: number): Task =>
   withExtension(task, 'ers-version', { valueUnsignedInt: version });
 
-function ended(kind: 'close', situation: ReviewSituation, latest: Episode, task: Task, recorded: boolean): ReviewPlan {
+function ended({ referral, now }: ReviewSituation, latest: Episode, task: Task, isRecorded: boolean): ReviewPlan {
   const { decision: _, ...record } = latest.record;
-  const { version } = situation.referral.facts;
-  return {
-    kind,
-    task,
-    record: { ...record, baseline: task, ended: { at: situation.now, version, recorded } },
-    alerts: [],
-  };
+  const end = { at: now, version: referral.facts.version, recorded: isRecorded };
+  return { kind: 'close', task, record: { ...record, baseline: task, ended: end }, alerts: [] };
 }
 
 /**
@@ -181,47 +198,29 @@ function ended(kind: 'close', situation: ReviewSituation, latest: Episode, task:
  * or open with the conflict shown (E-5). `situation.listed` are the entries that the review rests on.
  */
 export function planConflict(situation: ReviewSituation, latest: Episode): ReviewPlan {
+  const ours = asOurs(latest);
   const settled = settledInErs(situation.referral.facts);
-  if (settled.kind === 'closed') return close(situation, latest, settled);
-  return conflict(situation, latest, buildReview(situation, situation.listed ?? [], episodeOf(latest.task)));
+  if (settled.kind === 'closed') return close(situation, ours, settled);
+  return conflict(situation, ours, buildReview(situation, situation.listed ?? [], episodeOf(ours.task)));
 }
 
 /** E-9b, E-5: the referral changed under a decision that e-RS has not recorded. */
-function conflict(situation: ReviewSituation, latest: Episode, review?: Review): ReviewPlan {
+function conflict(situation: ReviewSituation, latest: Episode, review: Review | undefined): ReviewPlan {
   const { decision, ...record } = latest.record;
   const { facts } = situation.referral;
   const base = review === undefined ? latest.task : followed(latest.task, review.task);
   const offered = review?.offered ?? record.offered;
+  const sent = decision?.lastAttempt?.version ?? record.sendable.version;
   const task = reopened(versioned(base, facts.version), offered, {
-    businessStatus: 'decision-conflict',
-    ...conflictText(record.sendable.version, facts.version),
+    ...conflictFailure({ sent, current: facts.version }, decision?.lastAttempt?.correlationId),
     ...(decision === undefined ? {} : { failed: decision.code }),
   });
-  const reviewed = review?.reviewed ?? record.reviewed;
+  const reviewed = review?.reviewed ?? reviewedOf(facts, undefined, record.reviewed);
   return {
     kind: 'update',
     task,
     record: { ...record, offered, reviewed, baseline: task, sendable: sendableOf(situation.referral, reviewed) },
     alerts: [],
-  };
-}
-
-/** What a Task says of a decision that the referral's change undid (4.8). */
-export function conflictText(sent: number, current: number): Pick<Failure, 'reason' | 'issues'> {
-  const coding = [{ system: CODE_SYSTEM.decisionIssue, code: 'referral-changed' }];
-  return {
-    reason: {
-      coding,
-      text: `The referral changed in e-RS (version ${sent} to ${current}). Nothing was recorded. Review it again.`,
-    },
-    issues: [
-      {
-        severity: 'error',
-        code: 'conflict',
-        details: { coding, text: 'The referral changed in e-RS after it was read for this review' },
-        diagnostics: `Reviewed version ${sent}; current version is ${current}`,
-      },
-    ],
   };
 }
 
@@ -234,14 +233,11 @@ const sendableOf = (referral: MappedReferral, reviewed: DispatchRecord['reviewed
 function follow(situation: ReviewSituation, latest: Episode): ReviewPlan {
   const { record, task: current } = latest;
   const { facts } = situation.referral;
-  const listed = situation.listed ?? [];
-  const review = buildReview(situation, listed, episodeOf(current));
-  const reviewed = review?.reviewed ?? record.reviewed;
+  const review = buildReview(situation, situation.listed ?? [], episodeOf(current));
+  const reviewed = review?.reviewed ?? reviewedOf(facts, undefined, record.reviewed);
   const sendable = sendableOf(situation.referral, reviewed);
   const isSame = sendable.fingerprint === record.sendable.fingerprint;
-  // A decision that was written straight to the store and not yet taken over must stay a difference to the baseline.
-  const isDecided = record.decision !== undefined || current.status === 'accepted' || current.status === 'rejected';
-  if (!isSame && isDecided) return conflict(situation, latest, review);
+  if (!isSame && isDecided(latest)) return conflict(situation, latest, review);
   const moved = { ...record, sendable, reviewed };
   if (!isSame) {
     const base = withoutLeftovers(review === undefined ? current : followed(current, review.task));
@@ -251,9 +247,10 @@ function follow(situation: ReviewSituation, latest: Episode): ReviewPlan {
   }
   const bookkeeping: ReviewPlan =
     facts.version === record.sendable.version ? none() : { kind: 'bookkeeping', record: moved, alerts: [] };
-  if (review === undefined || isDecided) return bookkeeping;
+  // A decision that was written straight to the store and not yet taken over must stay a difference to the baseline.
+  if (review === undefined || isDecided(latest)) return bookkeeping;
   const quiet = versioned(followed(current, review.task), ersVersionOf(current) ?? facts.version);
-  if (isDeepStrictEqual(quiet, current)) return bookkeeping;
+  if (isSameJson(quiet, current)) return bookkeeping;
   return { kind: 'update', task: quiet, record: { ...moved, offered: review.offered, baseline: quiet }, alerts: [] };
 }
 
@@ -265,33 +262,22 @@ export function planUnreadable(
   reason: 'moved-away' | 'patient-error',
   now: string,
 ): ReviewPlan {
-  if (latest === undefined || latest.record.ended !== undefined)
-    return none(...(reason === 'patient-error' ? (['patient-error'] as const) : []));
+  const alerts: readonly AlertCode[] = reason === 'patient-error' ? ['patient-error'] : [];
+  if (latest === undefined || latest.record.ended !== undefined) return none(...alerts);
   const { decision, ...record } = latest.record;
-  if (reviewStatusOf(record.baseline) === 'decision-sending') return none('outcome-unknown');
+  if (reviewStatusOf(record.baseline) === 'decision-sending') return none('outcome-unknown', ...alerts);
+  const ours = asOurs(latest);
   if (reason === 'patient-error') {
-    const task = withOffered(latest.task, []);
-    if (isDeepStrictEqual(task, latest.task)) return none('patient-error');
-    return {
-      kind: 'update',
-      task,
-      record: { ...latest.record, offered: [], baseline: task },
-      alerts: ['patient-error'],
-    };
+    // What is decided goes to e-RS, which refuses it by the same rule.
+    const task = withOffered(ours.task, []);
+    if (isDecided(ours) || isSameJson(task, ours.task)) return none(...alerts);
+    return { kind: 'update', task, record: { ...record, offered: [], baseline: task }, alerts };
   }
   const outputs = decision === undefined ? [] : [failedDecision(decision.code)];
-  const clean = withOutputs(withoutDecision(latest.task, []), outputs);
+  const clean = withOutputs(withoutDecision(ours.task, []), outputs);
   const statusReason = codeReason('moved-away');
-  const businessStatus: FinalStatus = 'withdrawn';
-  const task = withReviewStatus(
-    { ...clean, status: 'cancelled', ...(statusReason === undefined ? {} : { statusReason }) },
-    businessStatus,
-  );
-  const version = record.sendable.version;
-  return {
-    kind: 'close',
-    task,
-    record: { ...record, baseline: task, ended: { at: now, version, recorded: false } },
-    alerts: [],
-  };
+  const closed: Task = { ...clean, status: 'cancelled', ...(statusReason === undefined ? {} : { statusReason }) };
+  const task = withReviewStatus(closed, 'withdrawn');
+  const end = { at: now, version: record.sendable.version, recorded: false };
+  return { kind: 'close', task, record: { ...record, baseline: task, ended: end }, alerts };
 }

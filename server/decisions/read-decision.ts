@@ -9,6 +9,7 @@ import {
   inputsOf,
   normaliseSystem,
   outputsOf,
+  REVIEW_OUTCOME,
   type TaskCode,
   taskCodeOf,
   toErsPriority,
@@ -17,23 +18,30 @@ import type { DecisionIssueCode } from '../core/index.ts';
 import type { AssessContext, DecisionIssue } from './assessment.ts';
 import { givenReason } from './task-elements.ts';
 
-/** Which decision a status and an outcome code mean on each kind of review (4.3); anything else is no decision (T-1). */
-const BY_OUTCOME: Readonly<
-  Record<TaskCode, Readonly<Record<'accepted' | 'rejected', Readonly<Record<string, DecisionCode>>>>>
-> = {
-  'review-booking': { accepted: { none: 'accept', CANCEL_APPOINTMENT_ACTION_LATER: 'redirect' }, rejected: {} },
-  'review-triage': triageOutcomes(),
-  'review-slot-issue': triageOutcomes(),
-  'resolve-slot-issue': { accepted: {}, rejected: {} },
-  'review-unknown': { accepted: {}, rejected: {} },
-};
-
-function triageOutcomes() {
-  return {
-    accepted: { none: 'accept-book-later', ACCEPT_REFER_BOOK_LATER: 'accept-book-later' },
-    rejected: { RETURN_TO_REFERRER_WITH_ADVICE: 'return-with-advice' },
-  } as const;
+/** One way to decide: a status, and the outcome code that goes with it; without `outcome`, none is given (4.3). */
+interface Way {
+  readonly status: 'accepted' | 'rejected';
+  readonly outcome?: string;
+  readonly decision: DecisionCode;
 }
+
+const TRIAGE: readonly Way[] = [
+  { status: 'accepted', decision: 'accept-book-later' },
+  { status: 'accepted', outcome: REVIEW_OUTCOME['accept-book-later'], decision: 'accept-book-later' },
+  { status: 'rejected', outcome: REVIEW_OUTCOME['return-with-advice'], decision: 'return-with-advice' },
+];
+
+/** The ways to decide each kind of review, but for the rejections of a booking; anything else is no decision (T-1). */
+const WAYS: Readonly<Record<TaskCode, readonly Way[]>> = {
+  'review-booking': [
+    { status: 'accepted', decision: 'accept' },
+    { status: 'accepted', outcome: REVIEW_OUTCOME.redirect, decision: 'redirect' },
+  ],
+  'review-triage': TRIAGE,
+  'review-slot-issue': TRIAGE,
+  'resolve-slot-issue': [],
+  'review-unknown': [],
+};
 
 const DEFAULT_MAX_COMMENT_LENGTH = 2000;
 
@@ -63,7 +71,7 @@ export type ReadDecision =
 /**
  * Reads the decision out of a Task whose status a client set to accepted or rejected.
  * @param before the Task before the deciding update: it says what is offered
- * @param notes the notes that the deciding update added; undefined when it altered an earlier one
+ * @param notes the notes that the deciding update added; undefined when it altered an earlier one, which is refused anyway
  * Source: target-model 4.3, T-1..T-6
  */
 export function readDecision(
@@ -120,7 +128,8 @@ interface ReadReason {
   /** The A004 code of a rejection. */
   readonly rejection?: string;
   readonly isCommentMandatory: boolean;
-  readonly display?: string;
+  /** What the code is called, by the client and by e-RS. */
+  readonly displays: readonly string[];
 }
 
 function readReason(
@@ -144,40 +153,28 @@ function readReason(
   }
   const [outcome] = outcomes;
   const [rejection] = rejections;
-  if (code === 'review-booking' && status === 'rejected' && outcome === undefined) {
-    return readRejection(rejection, context, issue);
+  const takesRejection = code === 'review-booking' && status === 'rejected';
+  if (takesRejection && rejection !== undefined) return readRejection(rejection, context, issue);
+  const ways = WAYS[code].filter((way) => way.status === status);
+  // Only the absence of any coding stands for none: a redirect whose code got lost is no accept (T-4).
+  const way =
+    codings.length === 0
+      ? ways.find((one) => one.outcome === undefined)
+      : ways.find((one) => one.outcome !== undefined && one.outcome === outcome?.code);
+  if (way !== undefined) {
+    const displays = outcome?.display === undefined ? [] : [outcome.display];
+    return { decision: way.decision, isCommentMandatory: false, displays };
   }
-  const decision = rejection === undefined ? BY_OUTCOME[code][status][outcome?.code ?? 'none'] : undefined;
-  if (decision !== undefined) {
-    const display = outcome?.display;
-    return { decision, isCommentMandatory: false, ...(display === undefined ? {} : { display }) };
-  }
-  if (codings.length === 0) {
-    const [wanted] = Object.keys(BY_OUTCOME[code][status]);
-    issue(
-      'reason-required',
-      expression,
-      `status "${status}" on a ${code} Task needs the statusReason coding ${CODE_SYSTEM.reviewOutcome}#${wanted ?? ''}`,
-    );
-  } else {
-    issue(
-      'reason-not-allowed',
-      expression,
-      `status "${status}" on a ${code} Task cannot have this reason; a ${code} Task is decided as the decision table says.`,
-    );
-  }
+  const wanted = takesRejection
+    ? 'an e-RS rejection reason in force today'
+    : ways.flatMap((one) => (one.outcome === undefined ? [] : [`${CODE_SYSTEM.reviewOutcome}#${one.outcome}`])).join();
+  const what = `status "${status}" on a ${code} Task`;
+  if (codings.length === 0) issue('reason-required', expression, `${what} needs a statusReason coding: ${wanted}`);
+  else issue('reason-not-allowed', expression, `${what} takes no other statusReason coding than ${wanted}`);
   return undefined;
 }
 
-function readRejection(coding: Coding | undefined, context: AssessContext, issue: Report): ReadReason | undefined {
-  if (coding === undefined) {
-    issue(
-      'reason-required',
-      'Task.statusReason',
-      'status "rejected" on a review-booking Task needs a statusReason coding: an e-RS rejection reason in force today',
-    );
-    return undefined;
-  }
+function readRejection(coding: Coding, context: AssessContext, issue: Report): ReadReason | undefined {
   const reason = context.rejectionReasons?.find((candidate) => candidate.code === coding.code);
   if (reason === undefined) {
     const known =
@@ -187,12 +184,11 @@ function readRejection(coding: Coding | undefined, context: AssessContext, issue
     issue('reason-not-in-force', 'Task.statusReason', `This code is no e-RS rejection reason in force today. ${known}`);
     return undefined;
   }
-  const display = coding.display ?? reason.display;
   return {
     decision: 'reject',
     rejection: reason.code,
     isCommentMandatory: reason.commentIsMandatory,
-    ...(display === undefined ? {} : { display }),
+    displays: [reason.display, ...(coding.display === undefined ? [] : [coding.display])],
   };
 }
 
@@ -207,26 +203,14 @@ function readComment(
   context: AssessContext,
   issue: Report,
 ): string | undefined {
-  if (notes === undefined) {
-    issue(
-      'read-only-element',
-      'Task.note',
-      'Earlier notes must stay as they are: add the comment with the path /note/-.',
-    );
-    return undefined;
-  }
+  if (notes === undefined) return undefined;
   if (notes.length > 1) {
     issue('comment-ambiguous', 'Task.note', 'More than one note is new: add exactly one in the deciding update.');
     return undefined;
   }
   const comment = notes[0]?.text;
   const text = givenReason(task)?.text;
-  if (
-    text !== undefined &&
-    text !== comment &&
-    text !== reason.display &&
-    text !== givenReason(task)?.coding?.[0]?.display
-  ) {
+  if (text !== undefined && text !== comment && !reason.displays.includes(text)) {
     issue(
       'comment-in-wrong-place',
       'Task.statusReason.text',

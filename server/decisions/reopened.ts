@@ -1,6 +1,13 @@
 import type { CodeableConcept, OperationOutcomeIssue, Task } from '@medplum/fhirtypes';
-import { CODE_SYSTEM, type DecisionCode, makeOutput, type OpenStatus, withReviewStatus } from '../../mappings/index.ts';
-import { withOutputs, withoutDecision } from './task-elements.ts';
+import {
+  CODE_SYSTEM,
+  type DecisionCode,
+  decisionValue,
+  makeOutput,
+  type OpenStatus,
+  withReviewStatus,
+} from '../../mappings/index.ts';
+import { OUTCOME_ID, withOutputs, withoutDecision } from './task-elements.ts';
 
 /** Why a decision was not recorded: what the Task shows of it. */
 export interface Failure {
@@ -19,27 +26,51 @@ export interface Failure {
  */
 export function reopened(task: Task, offered: readonly DecisionCode[], failure: Failure): Task {
   const open = withoutDecision(task, offered);
-  const failed =
-    failure.failed === undefined
-      ? []
-      : [
-          makeOutput('failed-decision', {
-            valueCodeableConcept: { coding: [{ system: CODE_SYSTEM.decision, code: failure.failed }] },
-          }),
-        ];
+  const failed = failure.failed === undefined ? [] : [failedDecision(failure.failed)];
   return withReviewStatus(
     withOutputs(
       {
         ...open,
         contained: [
           ...(open.contained ?? []),
-          { resourceType: 'OperationOutcome', id: 'outcome', issue: [...failure.issues] },
+          { resourceType: 'OperationOutcome', id: OUTCOME_ID, issue: [...failure.issues] },
         ],
         status: 'requested',
         statusReason: failure.reason,
       },
-      [...failed, makeOutput('outcome', { valueReference: { reference: '#outcome' } })],
+      [...failed, makeOutput('outcome', { valueReference: { reference: `#${OUTCOME_ID}` } })],
     ),
     failure.businessStatus,
   );
+}
+
+/** Tells which decision was not recorded. */
+export const failedDecision = (decision: DecisionCode) => makeOutput('failed-decision', decisionValue(decision));
+
+/** What a Task says of a decision that the referral's change undid (4.8). */
+export function conflictFailure(
+  versions: { sent: number; current: number },
+  correlationId: string | undefined,
+): Pick<Failure, 'businessStatus' | 'reason' | 'issues'> {
+  const { sent, current } = versions;
+  const coding = [{ system: CODE_SYSTEM.decisionIssue, code: 'referral-changed' }];
+  const attempt =
+    correlationId === undefined
+      ? `Reviewed version ${sent}`
+      : `Sent If-Match W/"${sent}"; correlation ${correlationId}`;
+  return {
+    businessStatus: 'decision-conflict',
+    reason: {
+      coding,
+      text: `The referral changed in e-RS (version ${sent} to ${current}). Nothing was recorded. Review it again.`,
+    },
+    issues: [
+      {
+        severity: 'error',
+        code: 'conflict',
+        details: { coding, text: 'The referral changed in e-RS after it was read for this review' },
+        diagnostics: `${attempt}; current version is ${current}`,
+      },
+    ],
+  };
 }

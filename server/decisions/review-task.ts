@@ -65,13 +65,18 @@ function taskCodeFor(item: WorklistItem, facts: ReferralFacts, isReviewable: boo
   return facts.state === 'BOOKED' ? 'review-booking' : 'review-unknown';
 }
 
-function reviewedOf(facts: ReferralFacts, item: WorklistItem): DispatchRecord['reviewed'] {
+/** What is put up for review. What only the lists say stays as it was, where they were not asked. */
+export function reviewedOf(
+  facts: ReferralFacts,
+  item: WorklistItem | undefined,
+  was: DispatchRecord['reviewed'] = {},
+): DispatchRecord['reviewed'] {
   const all = {
     state: facts.state,
     appointment: appointmentKeyOf(facts),
-    service: (facts.service ?? item.service)?.id,
-    referralType: item.referralType?.code,
-    requestContextStatus: item.requestContextStatus?.code,
+    service: facts.service?.id ?? (item === undefined ? was.service : item.service?.id),
+    referralType: item === undefined ? was.referralType : item.referralType?.code,
+    requestContextStatus: item === undefined ? was.requestContextStatus : item.requestContextStatus?.code,
     priority: facts.priority?.code,
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));

@@ -1,5 +1,5 @@
 import type { Task } from '@medplum/fhirtypes';
-import type { BookableType, DecisionCode, IdSpace, MappedReferral, WorklistItem } from '../../mappings/index.ts';
+import type { BookableType, IdSpace, MappedReferral, WorklistItem } from '../../mappings/index.ts';
 import type { AlertCode, DispatchRecord } from '../core/index.ts';
 
 /** The latest review episode of a referral, as the store holds it. */
@@ -42,6 +42,3 @@ export type ReviewPlan =
       readonly record: DispatchRecord;
       readonly alerts: readonly AlertCode[];
     };
-
-/** Decisions that the engine may offer for a Task (T-10), in the order in which they are shown. */
-export type OfferedDecisions = readonly DecisionCode[];

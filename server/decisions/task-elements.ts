@@ -1,8 +1,10 @@
-import { isDeepStrictEqual } from 'node:util';
-import type { Annotation, CodeableConcept, Task } from '@medplum/fhirtypes';
+import type { Annotation, CodeableConcept, Task, TaskOutput } from '@medplum/fhirtypes';
 import {
   CODE_SYSTEM,
+  codeOf,
   type DecisionCode,
+  decisionValue,
+  isSameJson,
   makeInput,
   makeOutput,
   outputCodeOf,
@@ -20,45 +22,65 @@ const CLIENT_OUTPUTS: ReadonlySet<string | undefined> = new Set([
 ]);
 /** What an unsuccessful decision leaves behind (T-7). */
 const LEFTOVER_OUTPUTS: ReadonlySet<string | undefined> = new Set(['failed-decision', 'outcome']);
+/** The id of the contained OperationOutcome that says why a decision was not recorded. */
+export const OUTCOME_ID = 'outcome';
 const LEFTOVER_REASONS: ReadonlySet<string | undefined> = new Set([
   CODE_SYSTEM.decisionIssue,
   CODE_SYSTEM.apiErrorCode,
 ]);
 
-/** Names of engine elements that differ between two states of a Task, sorted; leftovers of a failure do not count (T-7). */
+/**
+ * Names of engine elements that differ between two states of a Task, sorted. What a failure left behind may be dropped,
+ * but not made up (T-7).
+ */
 export function engineDifferences(earlier: Task, later: Task): readonly string[] {
   const before = withoutLeftovers(earlier);
   const after = withoutLeftovers(later);
   const names = new Set([...Object.keys(before), ...Object.keys(after)]);
   const differing = [...names].filter((name) => {
     if (INCIDENTAL_ELEMENTS.has(name) || CLIENT_ELEMENTS.has(name)) return false;
-    return !isDeepStrictEqual(before[name as keyof Task], after[name as keyof Task]);
+    return !isSameJson(before[name as keyof Task], after[name as keyof Task]);
   });
-  if (!isDeepStrictEqual(engineOutputs(before), engineOutputs(after))) differing.push('output');
-  return differing.sort();
+  if (isAdded(leftoverContained(earlier), leftoverContained(later))) differing.push('contained');
+  if (
+    !isSameJson(engineOutputs(before), engineOutputs(after)) ||
+    isAdded(leftoverOutputs(earlier), leftoverOutputs(later))
+  )
+    differing.push('output');
+  return [...new Set(differing)].sort();
 }
+
+const isAdded = (earlier: readonly unknown[], later: readonly unknown[]): boolean =>
+  later.some((one) => !earlier.some((known) => isSameJson(known, one)));
 
 /** Whether a client wrote anything at all. */
 export function clientDiffers(before: Task, after: Task): boolean {
-  return [...CLIENT_ELEMENTS].some((name) => !isDeepStrictEqual(before[name as keyof Task], after[name as keyof Task]));
+  return [...CLIENT_ELEMENTS].some((name) => !isSameJson(before[name as keyof Task], after[name as keyof Task]));
 }
 
 const engineOutputs = (task: Task) => (task.output ?? []).filter((output) => !CLIENT_OUTPUTS.has(outputCodeOf(output)));
 
-export const clientOutputs = (task: Task) =>
-  (task.output ?? []).filter((output) => CLIENT_OUTPUTS.has(outputCodeOf(output)));
+const clientOutputs = (task: Task) => (task.output ?? []).filter((output) => CLIENT_OUTPUTS.has(outputCodeOf(output)));
+
+const isLeftoverOutput = (output: TaskOutput) => LEFTOVER_OUTPUTS.has(outputCodeOf(output));
+const leftoverOutputs = (task: Task) => (task.output ?? []).filter(isLeftoverOutput);
+const leftoverContained = (task: Task) => (task.contained ?? []).filter(({ id }) => id === OUTCOME_ID);
 
 /** Notes added after the earlier ones; undefined when an earlier note was altered, moved or dropped (T-2). */
 export function notesAdded(before: Task, after: Task): readonly Annotation[] | undefined {
   const earlier = before.note ?? [];
   const all = after.note ?? [];
-  return isDeepStrictEqual(all.slice(0, earlier.length), earlier) ? all.slice(earlier.length) : undefined;
+  return isSameJson(all.slice(0, earlier.length), earlier) ? all.slice(earlier.length) : undefined;
 }
 
-/** The reason that a client gave: a leftover of an earlier failure is none (T-7). */
+/**
+ * The reason that a client gave: what an earlier failure left is none (T-7). A coding that was put beside the leftover
+ * is the client's, so that the whole is read, and refused: else a redirect would pass for a plain accept (T-4).
+ */
 export function givenReason(task: Task): CodeableConcept | undefined {
-  const reason = task.statusReason;
-  return reason?.coding?.some((coding) => LEFTOVER_REASONS.has(coding.system)) ? undefined : reason;
+  const codings = task.statusReason?.coding ?? [];
+  const isLeftover = codings.length > 0 && codings.every((coding) => LEFTOVER_REASONS.has(coding.system));
+  return isLeftover ? undefined : task.statusReason;
 }
 
 /** The engine's elements of one state with the client's elements of another: what a forged Task is restored to. */
@@ -73,9 +95,9 @@ export function withEngineElementsOf(engine: Task, client: Task): Task {
 /** The Task without what an earlier failure left: reason, contained outcome, outputs (T-7). */
 export function withoutLeftovers(task: Task): Task {
   const { contained, statusReason, ...rest } = task;
-  const keptContained = contained?.filter((resource) => resource.id !== 'outcome');
+  const keptContained = contained?.filter(({ id }) => id !== OUTCOME_ID);
   const reason = givenReason(task) === undefined ? undefined : statusReason;
-  const outputs = (task.output ?? []).filter((output) => !LEFTOVER_OUTPUTS.has(outputCodeOf(output)));
+  const outputs = (task.output ?? []).filter((output) => !isLeftoverOutput(output));
   return withOutputs(
     {
       ...rest,
@@ -91,26 +113,25 @@ export function withOutputs(task: Task, output: NonNullable<Task['output']>): Ta
   return output.length === 0 ? rest : { ...rest, output };
 }
 
+/** What is said of a review before the decisions that it offers; the rest follows them (4.8). */
+const INPUTS_BEFORE_OFFERED: ReadonlySet<string | undefined> = new Set(['referral-type', 'bookable-type']);
+
 /** Sets the decisions that a Task offers; they are there only while one is possible (4.2). */
 export function withOffered(task: Task, offered: readonly DecisionCode[]): Task {
-  const others = (task.input ?? []).filter((input) => input.type.coding?.[0]?.code !== 'available-decision');
-  const at = others.findIndex(
-    (input) => !['referral-type', 'bookable-type'].includes(input.type.coding?.[0]?.code ?? ''),
-  );
-  const inputs = offered.map((code) =>
-    makeInput('available-decision', { valueCodeableConcept: { coding: [{ system: CODE_SYSTEM.decision, code }] } }),
-  );
-  return { ...task, input: others.toSpliced(at < 0 ? others.length : at, 0, ...inputs) };
+  const { input, ...rest } = task;
+  const codeOfInput = ({ type }: { type: CodeableConcept }) => codeOf(type, CODE_SYSTEM.taskParameter);
+  const others = (input ?? []).filter((one) => codeOfInput(one) !== 'available-decision');
+  const following = others.findIndex((one) => !INPUTS_BEFORE_OFFERED.has(codeOfInput(one)));
+  const available = offered.map((decision) => makeInput('available-decision', decisionValue(decision)));
+  const inputs = others.toSpliced(following < 0 ? others.length : following, 0, ...available);
+  return inputs.length === 0 ? rest : { ...rest, input: inputs };
 }
 
 /** A Task with a decision queued: the client's own outputs, then the normalised decision (T-13, E-2). */
 export function asDecided(task: Task, decision: DecisionCode): Task {
   const clean = withoutLeftovers(task);
   return withReviewStatus(
-    withOutputs(withOffered(clean, []), [
-      ...clientOutputs(clean),
-      makeOutput('decision', { valueCodeableConcept: { coding: [{ system: CODE_SYSTEM.decision, code: decision }] } }),
-    ]),
+    withOutputs(withOffered(clean, []), [...clientOutputs(clean), makeOutput('decision', decisionValue(decision))]),
     'decision-queued',
   );
 }

@@ -1,5 +1,5 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Task } from '@medplum/fhirtypes';
+import { isSameJson } from '../../mappings/index.ts';
 import type { StoreResult, TransactionEntry } from '../core/index.ts';
 import type { StepResult } from '../decisions/index.ts';
 import { recordEntry } from '../store/index.ts';
@@ -24,7 +24,7 @@ export async function writeStep(
   witnesses: readonly TransactionEntry[] = [],
 ): Promise<StoreResult<void>> {
   const { task: found } = review;
-  const isTaskChanged = found === undefined || !isDeepStrictEqual(contentOf(found), contentOf(step.task));
+  const isTaskChanged = found === undefined || !isSameJson(contentOf(found), contentOf(step.task));
   const task = { ...step.task, id: review.record.data.taskId, lastModified: clock.now().toISOString() };
   const entries: TransactionEntry[] = [
     ...(isTaskChanged

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { CodeSystem } from '@medplum/fhirtypes';
-import { canonicalJson, logicalId, mapReferenceData } from '../../mappings/index.ts';
+import { canonicalJson, mapReferenceData } from '../../mappings/index.ts';
 import type { ErsContext } from '../core/index.ts';
 import type { IntakeRoom } from './room.ts';
 
@@ -36,13 +36,12 @@ export async function mirrorReferenceData(room: IntakeRoom): Promise<boolean> {
   return isComplete;
 }
 
-async function keep({ store, ids }: IntakeRoom, mirror: CodeSystem): Promise<boolean> {
+async function keep({ store }: IntakeRoom, mirror: CodeSystem): Promise<boolean> {
   const found = await store.search('CodeSystem', `url=${encodeURIComponent(mirror.url ?? '')}`);
   if (!found.ok) return false;
   const held = found.value.matches[0];
   if (held !== undefined && canonicalJson(held) === canonicalJson(mirror)) return true;
   if (held !== undefined) return (await store.update({ ...mirror, id: held.id }, { ifMatch: held.meta.versionId })).ok;
-  const id = logicalId(ids, 'urn:ietf:rfc:3986', mirror.url ?? '');
-  if (store.capabilities.clientIds) return (await store.update({ ...mirror, id })).ok;
+  if (store.capabilities.clientIds) return (await store.update({ ...mirror, id: mirror.id ?? '' })).ok;
   return (await store.create(mirror, { ifNoneExist: `url=${encodeURIComponent(mirror.url ?? '')}` })).ok;
 }

@@ -1,5 +1,6 @@
 import type { SearchParameter } from '@medplum/fhirtypes';
 import type { Clock, Store } from '../core/index.ts';
+import { dressedAsHapi, dressedAsMedplum } from './embedded/dressing.ts';
 import { openEmbedded } from './embedded/store.ts';
 
 export type { EngineRecord } from './records.ts';
@@ -7,14 +8,19 @@ export { listRecords, readRecord, recordEntry, writeRecord } from './records.ts'
 
 /**
  * Opens the embedded store in a directory, which it makes if need be. Only one process can have it open.
+ * @param options.searchParameters beside those of base R4
+ * @param options.dressedAs for tests: what the engine would see of that server
  * @throws Error whose message says what to change: the directory is in use, unwritable, or of another version
  */
 export async function openEmbeddedStore(options: {
   directory: string;
   clock: Clock;
   searchParameters?: readonly SearchParameter[];
+  dressedAs?: 'medplum' | 'hapi';
 }): Promise<Store> {
-  const opened = openEmbedded(options);
+  const { dressedAs, searchParameters = [], ...rest } = options;
+  const opened = openEmbedded({ ...rest, searchParameters: dressedAs === 'medplum' ? [] : searchParameters });
   if (!opened.ok) throw new Error(opened.outcome?.issue?.[0]?.details?.text ?? opened.code);
-  return opened.value;
+  if (dressedAs === 'medplum') return dressedAsMedplum(opened.value);
+  return dressedAs === 'hapi' ? dressedAsHapi(opened.value) : opened.value;
 }

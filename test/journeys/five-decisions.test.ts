@@ -131,7 +131,7 @@ async function expectRecorded(decision: (typeof DECISIONS)[number], ubrn: string
   const calls = (await world.calls(decision.endpoint)).filter((call) => call.ubrn === ubrn);
   const reviewed = before.extension?.find(({ url }) => url.endsWith('/ers-version'))?.valueUnsignedInt;
   expect(calls.map((call) => [call.status, call.ifMatch])).toEqual([[200, `W/"${reviewed}"`]]);
-  expect(said(calls[0]?.body)).toEqual(decision.body ?? {});
+  expect(said(calls[0]?.requestBody)).toEqual(decision.body ?? {});
   expect(inputOf(task, 'available-decision')).toBeUndefined();
 }
 

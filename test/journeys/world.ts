@@ -24,7 +24,7 @@ export interface Call {
   readonly ubrn?: string;
   readonly ifMatch?: string;
   readonly mode?: string;
-  readonly body?: unknown;
+  readonly requestBody?: unknown;
 }
 
 /** A whole product with its simulator, over sockets, without limits on pace or polls. */

