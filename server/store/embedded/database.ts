@@ -29,7 +29,7 @@ CREATE TABLE version (
 CREATE UNIQUE INDEX version_by_resource ON version (rid, version);
 CREATE INDEX version_by_type ON version (type);
 CREATE TABLE parameter (
-  param INTEGER PRIMARY KEY, type TEXT NOT NULL, code TEXT NOT NULL, expression TEXT NOT NULL, UNIQUE (type, code)) STRICT;
+  param INTEGER PRIMARY KEY AUTOINCREMENT, type TEXT NOT NULL, code TEXT NOT NULL, expression TEXT NOT NULL, UNIQUE (type, code)) STRICT;
 CREATE TABLE token (
   rid INTEGER NOT NULL, param INTEGER NOT NULL, code TEXT NOT NULL, system TEXT NOT NULL,
   PRIMARY KEY (rid, param, code, system)) STRICT, WITHOUT ROWID;

@@ -11,9 +11,10 @@ import type {
   StoreResult,
 } from '../../core/index.ts';
 import type { Database } from './database.ts';
-import { isKeptType, type Parameters } from './definitions.ts';
-import { indexRows, parseLocalReference } from './index-rows.ts';
+import { isKeptType } from './definitions.ts';
+import { parseLocalReference } from './index-rows.ts';
 import { failure } from './outcome.ts';
+import { ANY_REFERENCE, literalReferences, type SearchIndex } from './search-index.ts';
 import type { Validate } from './validate.ts';
 
 /** The current row of a resource, deleted or not. */
@@ -28,7 +29,6 @@ interface Row {
 export interface Written {
   readonly rid: number;
   readonly stored: Stored;
-  readonly isChanged: boolean;
 }
 
 export type Change = { readonly type: ResourceType; readonly id: string };
@@ -64,9 +64,6 @@ export interface Ledger {
 
 const ID = /^[A-Za-z0-9\-.]{1,64}$/;
 
-/** All literal references of a resource are kept under this parameter, so that a deletion finds who refers to it. */
-const ANY_REFERENCE = 0;
-
 /** Witnesses outlive what they tell of: they do not hold it back from deletion. */
 const WITNESSES = ['Provenance', 'AuditEvent'];
 
@@ -75,17 +72,14 @@ const MAX_HISTORY_PAGE = 1000;
 export function buildLedger(parts: {
   database: Database;
   clock: Clock;
-  parameters: Parameters;
+  index: SearchIndex;
   validate: Validate;
   onCommit: (changes: readonly Change[]) => void;
 }): Ledger {
-  const { database, clock, parameters, validate } = parts;
+  const { database, clock, index, validate } = parts;
   const prepare = database.prepare;
-  const keys = internParameters(database, parameters);
-  let lastMs = Number(prepare('SELECT max(updated) AS ms FROM version').get()?.['ms'] ?? 0);
+  let lastMs = Number(prepare('SELECT updated AS ms FROM version ORDER BY seq DESC LIMIT 1').get()?.['ms'] ?? 0);
   let touched = { changes: [] as Change[], references: new Set<string>(), removed: [] as Change[] };
-
-  reindexChanged();
 
   const rowOf = (type: string, id: string) =>
     prepare('SELECT rid, version, seq, deleted FROM resource WHERE type = ? AND id = ?').get(type, id) as
@@ -120,84 +114,16 @@ export function buildLedger(parts: {
       ms,
       rid,
     );
-    if (row && !row.deleted) clearIndex(rid);
-    writeIndex(rid, stored);
+    if (row && !row.deleted) index.clear(rid);
+    index.write(rid, stored);
     for (const reference of literalReferences(stored)) touched.references.add(reference);
     touched.changes.push({ type, id: resource.id });
-    return { ok: true, value: { rid, stored, isChanged: true } };
+    return { ok: true, value: { rid, stored } };
   }
 
   function insertResource(type: string, id: string): number {
     const sql = 'INSERT INTO resource (type, id, version, seq, updated, deleted) VALUES (?, ?, 0, 0, 0, 0)';
     return Number(prepare(sql).run(type, id).lastInsertRowid);
-  }
-
-  function clearIndex(rid: number): void {
-    for (const table of ['token', 'reference', 'date', 'string'])
-      prepare(`DELETE FROM ${table} WHERE rid = ?`).run(rid);
-  }
-
-  function writeIndex(rid: number, resource: Stored): void {
-    for (const parameter of parameters.get(resource.resourceType)?.values() ?? []) {
-      const param = keys.get(parameter.type)?.get(parameter.code) ?? 0;
-      for (const row of indexRows(parameter, resource)) {
-        if (row.table === 'token') {
-          prepare('INSERT OR IGNORE INTO token (rid, param, code, system) VALUES (?, ?, ?, ?)').run(
-            rid,
-            param,
-            row.code,
-            row.system,
-          );
-        } else if (row.table === 'reference') insertReference(rid, param, row.type, row.id);
-        else if (row.table === 'date') {
-          prepare('INSERT OR IGNORE INTO date (rid, param, low, high) VALUES (?, ?, ?, ?)').run(
-            rid,
-            param,
-            row.low,
-            row.high,
-          );
-        } else {
-          const sql = 'INSERT OR IGNORE INTO string (rid, param, folded, exact) VALUES (?, ?, ?, ?)';
-          prepare(sql).run(rid, param, row.folded, row.exact);
-        }
-      }
-    }
-    for (const reference of literalReferences(resource)) {
-      const local = parseLocalReference(reference);
-      if (local) insertReference(rid, ANY_REFERENCE, local.type, local.id);
-    }
-  }
-
-  function insertReference(rid: number, param: number, type: string, id: string): void {
-    const sql = 'INSERT OR IGNORE INTO reference (rid, param, target_type, target_id) VALUES (?, ?, ?, ?)';
-    prepare(sql).run(rid, param, type, id);
-  }
-
-  /** Parameters that are new or changed since the file was written are computed for what is there already. */
-  function reindexChanged(): void {
-    const known = new Map(
-      prepare("SELECT type || ' ' || code AS name, expression FROM parameter")
-        .all()
-        .map((row) => [row['name'], row['expression']]),
-    );
-    const stale = new Set<string>();
-    for (const [type, ofType] of parameters) {
-      for (const { code, expression } of ofType.values()) {
-        if (known.get(`${type} ${code}`) !== expression) stale.add(type);
-      }
-    }
-    database.atomically(() => {
-      for (const type of stale) {
-        for (const row of prepare('SELECT rid, seq FROM resource WHERE type = ? AND deleted = 0').all(type)) {
-          clearIndex(Number(row['rid']));
-          writeIndex(Number(row['rid']), contentOf(Number(row['seq'])));
-        }
-        for (const { code, expression } of parameters.get(type)?.values() ?? []) {
-          prepare('UPDATE parameter SET expression = ? WHERE type = ? AND code = ?').run(expression, type, code);
-        }
-      }
-      return { ok: true, value: undefined };
-    });
   }
 
   function danglingReference(): StoreFailure | undefined {
@@ -306,7 +232,7 @@ export function buildLedger(parts: {
       if (current && !isNewVersion) {
         const stored = contentOf(current.seq);
         const same = stamp(plain, current.version, Date.parse(stored.meta.lastUpdated));
-        if (deepEquals(stored, same)) return { ok: true, value: { rid: current.rid, stored, isChanged: false } };
+        if (deepEquals(stored, same)) return { ok: true, value: { rid: current.rid, stored } };
       }
       return writeVersion(row, 'PUT', plain);
     },
@@ -326,7 +252,7 @@ export function buildLedger(parts: {
         ms,
         row.rid,
       );
-      clearIndex(row.rid);
+      index.clear(row.rid);
       touched.removed.push({ type: type as ResourceType, id });
       touched.changes.push({ type: type as ResourceType, id });
       return { ok: true, value: { rid: row.rid } };
@@ -344,27 +270,6 @@ export function buildLedger(parts: {
   };
 }
 
-/** The numbers under which the file knows the parameters, by type and code. */
-export function internParameters(
-  database: Database,
-  parameters: Parameters,
-): ReadonlyMap<string, ReadonlyMap<string, number>> {
-  const keys = new Map<string, Map<string, number>>();
-  database.atomically(() => {
-    for (const [type, ofType] of parameters) {
-      for (const code of ofType.keys()) {
-        database.prepare("INSERT OR IGNORE INTO parameter (type, code, expression) VALUES (?, ?, '')").run(type, code);
-      }
-    }
-    return { ok: true, value: undefined };
-  });
-  for (const row of database.prepare('SELECT param, type, code FROM parameter').all()) {
-    const ofType = keys.get(String(row['type'])) ?? new Map<string, number>();
-    keys.set(String(row['type']), ofType.set(String(row['code']), Number(row['param'])));
-  }
-  return keys;
-}
-
 const staleVersion = (type: string) =>
   failure('conflict', `This ${type} is no longer at the version given: read it again`);
 
@@ -377,14 +282,6 @@ const plainCopy = <T extends Resource>(resource: T): T => JSON.parse(JSON.string
 function stamp({ resourceType, id, meta, ...rest }: Resource & { id: string }, version: number, ms: number): Stored {
   const stamped = { ...meta, versionId: String(version), lastUpdated: new Date(ms).toISOString() };
   return { resourceType, id, meta: stamped, ...rest } as Stored;
-}
-
-function* literalReferences(value: unknown): Generator<string> {
-  if (typeof value !== 'object' || value === null) return;
-  for (const [key, member] of Object.entries(value)) {
-    if (typeof member === 'object') yield* literalReferences(member);
-    else if (key === 'reference' && typeof member === 'string') yield member;
-  }
 }
 
 function historyEntry(type: ResourceType, row: Record<string, unknown>): HistoryEntry {

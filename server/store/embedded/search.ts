@@ -3,9 +3,10 @@ import { tryGetDataType } from '@medplum/core';
 import type { Resource } from '@medplum/fhirtypes';
 import type { Clock, SearchPage, Stored, StoreFailure, StoreResult } from '../../core/index.ts';
 import type { Database } from './database.ts';
-import type { Parameter, Parameters } from './definitions.ts';
+import type { Parameters } from './definitions.ts';
 import type { Ledger } from './ledger.ts';
 import { failure } from './outcome.ts';
+import type { SearchIndex } from './search-index.ts';
 import { type Inclusion, parseSearch, type SearchRequest } from './search-request.ts';
 import { compiler } from './search-sql.ts';
 
@@ -31,11 +32,11 @@ export function buildSearch(parts: {
   database: Database;
   ledger: Ledger;
   parameters: Parameters;
-  keys: ReadonlyMap<string, ReadonlyMap<string, number>>;
+  index: SearchIndex;
   clock: Clock;
 }): Search {
   const { database, ledger, parameters } = parts;
-  const keyOf = ({ type, code }: Parameter) => parts.keys.get(type)?.get(code) ?? -1;
+  const { keyOf } = parts.index;
   const compile = compiler(keyOf, () => parts.clock.now().getTime());
   const snapshots = new Map<string, { readonly type: string; readonly rids: readonly number[] }>();
 

@@ -3,7 +3,6 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { applyPatch, type Operation } from '@medplum/core';
 import type { Binary, Resource, SearchParameter } from '@medplum/fhirtypes';
 import type {
   Clock,
@@ -19,9 +18,11 @@ import type {
 import { openBinaryFiles } from './binaries.ts';
 import { type Database, openDatabase, sqliteCode } from './database.ts';
 import { buildParameters, loadDefinitions, type Parameters } from './definitions.ts';
-import { buildLedger, type Change, internParameters, type Ledger } from './ledger.ts';
+import { patchInPlace } from './json-patch.ts';
+import { buildLedger, type Change, type Ledger } from './ledger.ts';
 import { failure } from './outcome.ts';
 import { buildSearch, type Search } from './search.ts';
+import { openSearchIndex } from './search-index.ts';
 import { type RunTransaction, transactionRunner } from './transaction.ts';
 import { buildValidation, type Validate } from './validate.ts';
 
@@ -85,14 +86,10 @@ class EmbeddedStore implements Store {
     const { clock, directory } = options;
     this.#database = database;
     this.#clock = clock;
-    this.#ledger = buildLedger({ database, clock, parameters, validate, onCommit: (changes) => this.#tell(changes) });
-    this.#search = buildSearch({
-      database,
-      ledger: this.#ledger,
-      parameters,
-      keys: internParameters(database, parameters),
-      clock,
-    });
+    const index = openSearchIndex(database, parameters);
+    const onCommit = (changes: readonly Change[]) => this.#tell(changes);
+    this.#ledger = buildLedger({ database, clock, index, validate, onCommit });
+    this.#search = buildSearch({ database, ledger: this.#ledger, parameters, index, clock });
     this.#runTransaction = transactionRunner(this.#ledger, this.capabilities);
     const isNamed = (file: string) => database.prepare('SELECT 1 FROM binary WHERE file = ?').get(file) !== undefined;
     this.#files = openBinaryFiles(join(directory, 'binaries'), isNamed);
@@ -312,27 +309,3 @@ const binaryRefusal = failure(
   'The bytes of a Binary are streamed, not sent inside JSON',
   'Binary.data',
 );
-
-/** Applies RFC 6902 operations one after another; the first that fails is named by its index. */
-function patchInPlace(resource: Stored, operations: readonly unknown[]): StoreFailure | undefined {
-  for (const [index, operation] of operations.entries()) {
-    const fault = isOperation(operation) ? applyPatch(resource, [operation])[0] : 'malformed';
-    if (fault !== null) {
-      const why = fault === 'malformed' ? 'is no JSON Patch operation' : `failed (${fault?.name ?? 'unknown'})`;
-      return failure('invalid', `Operation ${index} of the patch ${why}`);
-    }
-  }
-  return undefined;
-}
-
-const OPERATIONS = new Set(['add', 'remove', 'replace', 'move', 'copy', 'test']);
-
-function isOperation(operation: unknown): operation is Operation {
-  if (typeof operation !== 'object' || operation === null || !('op' in operation) || !('path' in operation))
-    return false;
-  const { op, path } = operation;
-  const isPointer = (pointer: unknown) => typeof pointer === 'string' && /^(\/.*)?$/s.test(pointer);
-  if (!OPERATIONS.has(String(op)) || !isPointer(path)) return false;
-  if (op === 'move' || op === 'copy') return 'from' in operation && isPointer(operation.from);
-  return op === 'remove' || 'value' in operation;
-}

@@ -1,0 +1,98 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Bundle, Resource } from '@medplum/fhirtypes';
+import { canonicalJson } from '../../mappings/index.ts';
+import { type Simulator, startSimulator } from '../../simulator/index.ts';
+import { type Process, startProcess, until } from './process.ts';
+
+const CLINICAL = [
+  'ServiceRequest',
+  'Task',
+  'Appointment',
+  'List',
+  'DocumentReference',
+  'Patient',
+  'HealthcareService',
+  'Practitioner',
+  'Organization',
+];
+const REFERRALS = 20;
+
+let simulator: Simulator;
+let directory: string;
+beforeAll(async () => {
+  simulator = await startSimulator({ port: 0, referrals: REFERRALS });
+  directory = mkdtempSync(join(tmpdir(), 'ers-fhir-kill-'));
+  writeFileSync(join(directory, 'key.pem'), simulator.credentials.privateKeyPem);
+}, 60_000);
+afterAll(async () => {
+  await simulator.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const serve = (dataDirectory: string): Promise<Process> =>
+  startProcess(['serve'], {
+    PORT: '0',
+    DATA_DIR: join(directory, dataDirectory),
+    ID_NAMESPACE_SECRET: 'a secret of this kill test',
+    ERS_BASE_URL: simulator.baseUrl,
+    ERS_TOKEN_URL: simulator.tokenUrl,
+    ERS_TOKEN_AUDIENCE: simulator.credentials.tokenAudience,
+    ERS_API_KEY: simulator.credentials.apiKey,
+    ERS_KEY_ID: simulator.credentials.keyId,
+    ERS_PRIVATE_KEY_FILE: join(directory, 'key.pem'),
+    ERS_SERVICES: JSON.stringify(simulator.services.map(({ id, name, lists }) => ({ id, name, lists }))),
+    ERS_REQUESTS_PER_SECOND: '200',
+    ERS_POLLS_PER_DAY: '10',
+  });
+
+async function resourcesOf(url: string, type: string): Promise<Resource[]> {
+  const bundle = (await (await fetch(`${url}/fhir/R4/${type}?_count=500`)).json()) as Bundle;
+  return (bundle.entry ?? []).flatMap(({ resource }) => (resource === undefined ? [] : [resource]));
+}
+
+/** All clinical resources by content, without what two generations of one PDF, or two runs, cannot share. */
+async function contentOf(url: string): Promise<string[]> {
+  const all: string[] = [];
+  for (const type of CLINICAL) {
+    for (const resource of await resourcesOf(url, type)) {
+      const text = canonicalJson(resource)
+        .replace(/"(date|lastModified|hash|title)":"[^"]*"/g, '"$1":""')
+        .replace(/"size":\d+/g, '"size":0');
+      all.push(text);
+    }
+  }
+  return all.toSorted();
+}
+
+/** Settled: each listed referral is in the store, its files fetched, nothing left of the first load. */
+const loaded = (url: string): Promise<string[]> =>
+  until(async () => {
+    const ready = (await (await fetch(`${url}/health/ready`)).json()) as {
+      firstLoad?: unknown;
+      services: { listed: number }[];
+    };
+    const listed = ready.services.reduce((count, { listed: one }) => count + one, 0);
+    const tasks = await resourcesOf(url, 'Task');
+    return ready.firstLoad === undefined && listed > 0 && tasks.length >= listed ? contentOf(url) : undefined;
+  });
+
+describe('kill −9', () => {
+  test('K1 K2: in the middle of a first load, and started again, leaves the same clinical resources as a run without', async () => {
+    const undisturbed = await serve('undisturbed');
+    const expected = await loaded(undisturbed.url);
+    await undisturbed.end('SIGTERM');
+
+    let killed = await serve('killed');
+    for (const wanted of [2, 6, 11]) {
+      await until(async () => ((await resourcesOf(killed.url, 'Task')).length >= wanted ? true : undefined));
+      await killed.end('SIGKILL');
+      killed = await serve('killed');
+    }
+    expect(await loaded(killed.url)).toEqual(expected);
+    expect(expected.length).toBeGreaterThan(REFERRALS * 3);
+    expect(await killed.end('SIGTERM')).toBe(0);
+  }, 120_000);
+});
