@@ -14,6 +14,8 @@ export const referralSource = (): unknown => BOOKED;
 export function manyReferrals(index: number): Referral {
   const ubrn = String(100_000_000 + index).padStart(12, '0');
   const uuid = `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`;
-  const text = JSON.stringify(BOOKED).replaceAll(BOOKED.id, ubrn).replace(/r\.[0-9a-f-]{36}/g, `r.${uuid}`);
+  const text = JSON.stringify(BOOKED)
+    .replaceAll(BOOKED.id, ubrn)
+    .replace(/r\.[0-9a-f-]{36}/g, `r.${uuid}`);
   return JSON.parse(text) as Referral;
 }

@@ -34,7 +34,8 @@ export async function benchStart(): Promise<Row[]> {
       const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
       const rss = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1000;
       const first = await until(
-        () => reachable('/fhir/R4/Task?status=requested&_include=Task:focus', (body) => body.includes('"ServiceRequest"')),
+        () =>
+          reachable('/fhir/R4/Task?status=requested&_include=Task:focus', (body) => body.includes('"ServiceRequest"')),
         startedMs,
       );
       runs.push({ listening, first, rss });
@@ -45,8 +46,23 @@ export async function benchStart(): Promise<Row[]> {
     }
   }
   return [
-    rowOf('demo: process start → facade answers', 'ms', runs.map(({ listening }) => listening), '≤ 1,000 ms'),
-    rowOf('demo: memory then (server and simulator in one process)', 'MB', runs.map(({ rss }) => rss), '≤ 200 MB'),
-    rowOf('demo: process start → first referral readable', 'ms', runs.map(({ first }) => first), '≤ 3,000 ms'),
+    rowOf(
+      'demo: process start → facade answers',
+      'ms',
+      runs.map(({ listening }) => listening),
+      '≤ 1,000 ms',
+    ),
+    rowOf(
+      'demo: memory then (server and simulator in one process)',
+      'MB',
+      runs.map(({ rss }) => rss),
+      '≤ 200 MB',
+    ),
+    rowOf(
+      'demo: process start → first referral readable',
+      'ms',
+      runs.map(({ first }) => first),
+      '≤ 3,000 ms',
+    ),
   ];
 }

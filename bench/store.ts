@@ -32,7 +32,9 @@ export async function benchStore(): Promise<Row[]> {
       created.push(answer.value.resource.id);
     });
     const reads = await ratesOf(5, 20_000, (index) => store.read('Patient', created[index % created.length] ?? ''));
-    const searches = await ratesOf(5, 1_000, (index) => store.findByIdentifier('Patient', IDENTIFIER, `p${index % created.length}`));
+    const searches = await ratesOf(5, 1_000, (index) =>
+      store.findByIdentifier('Patient', IDENTIFIER, `p${index % created.length}`),
+    );
     const landing = createLanding({
       store,
       ids: idSpace('bench'),

@@ -27,6 +27,11 @@ export async function benchWire(): Promise<Row[]> {
   const spread = { min: Math.min(...counted), max: Math.max(...counted), unit: 'ms' as const };
   return [
     { what: 'PATCH at the facade → e-RS request received, p50', median: medianOf(counted), ...spread, aim: '≤ 10 ms' },
-    { what: 'PATCH at the facade → e-RS request received, p99', median: percentileOf(counted, 99), ...spread, aim: '≤ 50 ms' },
+    {
+      what: 'PATCH at the facade → e-RS request received, p99',
+      median: percentileOf(counted, 99),
+      ...spread,
+      aim: '≤ 50 ms',
+    },
   ];
 }

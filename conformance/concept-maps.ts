@@ -1,8 +1,13 @@
 import type { ConceptMap, ConceptMapGroup, ConceptMapGroupElement } from '@medplum/fhirtypes';
-import { CODE_SYSTEM, type ErsPriority, type ReferralStateCode, type ReviewStatus } from '../mappings/index.ts';
-import { AVAILABILITY } from '../mappings/tables/availability.ts';
-import { PRIORITY } from '../mappings/tables/priority.ts';
-import { REFERRAL_STATUS } from '../mappings/tables/referral-status.ts';
+import {
+  AVAILABILITY,
+  CODE_SYSTEM,
+  type ErsPriority,
+  PRIORITY,
+  REFERRAL_STATUS,
+  type ReferralStateCode,
+  type ReviewStatus,
+} from '../mappings/index.ts';
 import { artefact } from './artefact.ts';
 
 /** How e-RS shows its priorities. Source: eRS-Priority-1 */

@@ -75,11 +75,13 @@ export {
   shortlistReference,
 } from './references.ts';
 export { CODE_SYSTEM, DATA_ABSENT_REASON, ersProfile, ukCoreProfile } from './systems.ts';
+export { AVAILABILITY } from './tables/availability.ts';
 export { normaliseSystem, referenceDataOf } from './tables/code-systems.ts';
 export { DECISION_OPERATION, OPERATION_PATH, REVIEW_OUTCOME } from './tables/operations.ts';
 export type { RequestPriority } from './tables/priority.ts';
-export { mapPriority, toErsPriority } from './tables/priority.ts';
+export { mapPriority, PRIORITY, toErsPriority } from './tables/priority.ts';
 export { REFERRAL_STATE, readState } from './tables/referral-state.ts';
+export { REFERRAL_STATUS } from './tables/referral-status.ts';
 export type { ClientOutputCode, EngineOutputCode, InputCode } from './task-parameters.ts';
 export {
   availableDecisionsOf,

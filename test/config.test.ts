@@ -31,20 +31,38 @@ describe('the environment', () => {
     const read = readConfig(complete);
     if (!read.ok) throw new Error(read.faults.join(' '));
     expect(read.config.server).toMatchObject({ port: 8080, host: '127.0.0.1', refuseIdentifiersInUrls: false });
-    expect(read.config.ers).toMatchObject({ baseUrl: 'https://ers.example/referrals/FHIR', requestsPerSecond: 10, pollsPerDay: 2 });
-    expect(read.config.ers.services).toEqual([{ id: '11002', lists: ['REFERRALS_FOR_REVIEW'], unattended: ['accept'] }]);
+    expect(read.config.ers).toMatchObject({
+      baseUrl: 'https://ers.example/referrals/FHIR',
+      requestsPerSecond: 10,
+      pollsPerDay: 2,
+    });
+    expect(read.config.ers.services).toEqual([
+      { id: '11002', lists: ['REFERRALS_FOR_REVIEW'], unattended: ['accept'] },
+    ]);
     expect(read.config.ers.tokenAudience).toBe('https://ers.example/oauth2/token');
   });
 
   test('every fault is reported at once, each with its variable and what it means', () => {
     const read = readConfig({ PORT: 'eighty', HOST: '0.0.0.0', ERS_SERVICES: '[{"id":"x"}]' });
     if (read.ok) throw new Error('a faulty environment was accepted');
-    const named = ['PORT', 'HOST', 'ID_NAMESPACE_SECRET', 'ERS_BASE_URL', 'ERS_TOKEN_URL', 'ERS_API_KEY', 'ERS_PRIVATE_KEY_FILE', 'ERS_KEY_ID', 'ERS_SERVICES'];
+    const named = [
+      'PORT',
+      'HOST',
+      'ID_NAMESPACE_SECRET',
+      'ERS_BASE_URL',
+      'ERS_TOKEN_URL',
+      'ERS_API_KEY',
+      'ERS_PRIVATE_KEY_FILE',
+      'ERS_KEY_ID',
+      'ERS_SERVICES',
+    ];
     expect(named.filter((name) => !read.faults.some((fault) => fault.startsWith(name)))).toEqual([]);
   });
 
   test('a bind beyond loopback is refused while there is no authentication', () => {
-    expect(readServerConfig({ ID_NAMESPACE_SECRET: 'a secret of sixteen characters', HOST: '0.0.0.0' })).toMatchObject({ ok: false });
+    expect(readServerConfig({ ID_NAMESPACE_SECRET: 'a secret of sixteen characters', HOST: '0.0.0.0' })).toMatchObject({
+      ok: false,
+    });
   });
 
   test('D4: reject and redirect cannot be configured as unattended, because e-RS takes them from a clinician only', () => {

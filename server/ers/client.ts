@@ -1,5 +1,5 @@
 import { Agent, type Dispatcher } from 'undici';
-import type { Budget, Clock, DecisionOperation, ErsClient, ErsContext, ErsReferral, Fate, Log } from '../core/index.ts';
+import type { Budget, Clock, DecisionOperation, ErsClient, ErsContext, ErsReferral, Fate, Log, Ubrn } from '../core/index.ts';
 import { fetchCodeSystem } from './a004-fetch-code-system.ts';
 import { fetchReferral } from './a005-fetch-referral.ts';
 import { generateClinicalInformation } from './a007-generate-clinical-information.ts';
@@ -8,9 +8,13 @@ import { acceptReferral } from './a013-accept-referral.ts';
 import { rejectReferral } from './a014-reject-referral.ts';
 import { uploadFile } from './a020-upload-file.ts';
 import { cancelAppointmentActionLater } from './a022-cancel-appointment-action-later.ts';
+import { fetchAdviceRequest } from './a024-fetch-advice-request.ts';
+import { fetchConversation } from './a025-fetch-conversation.ts';
 import { recordReviewOutcome } from './a028-record-review-outcome.ts';
 import { fetchAvailableActions } from './a029-fetch-available-actions.ts';
 import { fetchOwnRoles } from './a030-fetch-own-roles.ts';
+import { cancelReferral } from './a036-cancel-referral.ts';
+import { fetchAppointment } from './a038-fetch-appointment.ts';
 import { fetchOnBehalfOf } from './a040-fetch-on-behalf-of.ts';
 import { downloadAttachment } from './a042-download-attachment.ts';
 import type { DecisionRequest } from './decision-call.ts';
@@ -29,6 +33,18 @@ export interface ErsClientOptions extends Credentials {
   readonly dispatcher?: Dispatcher;
 }
 
+/** The client, with the provider-side endpoints that no room uses yet. */
+export interface WholeErsClient extends ErsClient {
+  /** A024; `version` is the advice request's own. */
+  fetchAdviceRequest(ubrn: Ubrn, context: ErsContext): Promise<Fate<ErsReferral>>;
+  /** A025; a Bundle. */
+  fetchConversation(ubrn: Ubrn, version: number, context: ErsContext): Promise<Fate<unknown>>;
+  /** A036; cannot be undone. */
+  cancelReferral(request: DecisionRequest & { body: object }, context: ErsContext): Promise<Fate<ErsReferral>>;
+  /** A038; `version` is the appointment's own. */
+  fetchAppointment(id: string, context: ErsContext): Promise<Fate<ErsReferral>>;
+}
+
 type SendDecision = (ers: ErsHttp, request: DecisionRequest, context: ErsContext) => Promise<Fate<ErsReferral>>;
 const DECISIONS: Readonly<Record<DecisionOperation, SendDecision>> = {
   A013: acceptReferral,
@@ -38,7 +54,7 @@ const DECISIONS: Readonly<Record<DecisionOperation, SendDecision>> = {
 };
 
 /** Makes the e-RS client of one application. Its calls resolve with a fate, and never reject. */
-export function createErsClient(options: ErsClientOptions): ErsClient {
+export function createErsClient(options: ErsClientOptions): WholeErsClient {
   const { baseUrl, budget, clock, log, limits } = options;
   // Without HTTP/2: whether a request was sent is then plain to see.
   const dispatcher = options.dispatcher ?? new Agent({ allowH2: false, connect: { timeout: 10_000 } });
@@ -60,6 +76,10 @@ export function createErsClient(options: ErsClientOptions): ErsClient {
     fetchWorklist: (query, context) => fetchWorklist(ers, query, context),
     sendDecision: ({ operation, ...request }, context) => DECISIONS[operation](ers, request, context),
     uploadFile: (file, context) => uploadFile(ers, file, context),
+    fetchAdviceRequest: (ubrn, context) => fetchAdviceRequest(ers, ubrn, context),
+    fetchConversation: (ubrn, version, context) => fetchConversation(ers, ubrn, version, context),
+    cancelReferral: (request, context) => cancelReferral(ers, request, context),
+    fetchAppointment: (id, context) => fetchAppointment(ers, id, context),
     fetchAvailableActions: (ubrn, version, context) => fetchAvailableActions(ers, ubrn, version, context),
     fetchOwnRoles: (context) => fetchOwnRoles(ers, context),
     fetchOnBehalfOf: (context) => fetchOnBehalfOf(ers, context),

@@ -58,10 +58,12 @@ const BY_STATUS: Readonly<Record<DecidedStatus, ByKind>> = {
 /** e-RS's own code decides where it says more than the status. */
 const BY_CODE: Readonly<Partial<Record<DecidedStatus, Readonly<Record<string, Partial<ByKind>>>>>> = {
   400: {
-    // A029 puts into 400 what others put into 404 and 422.
+    // A025 and A029 put into 400 what others put into 404 and 422.
     HISTORY_NOT_SUPPORTED: { read: reread('ERS_VERSION_CONFLICT', 0) },
     REFERENCE_NOT_FOUND: { read: refused('ERS_NOT_FOUND') },
     NO_RELATIONSHIP: { read: refused('ERS_NO_RELATIONSHIP') },
+    PATIENT_ERROR: { read: refused('ERS_PATIENT_ERROR') },
+    INVALID_REQUEST_TYPE: { read: refused('ERS_BUSINESS_RULE') },
   },
   403: { NO_RELATIONSHIP: always(refused('ERS_NO_RELATIONSHIP')) },
   404: { HISTORY_NOT_SUPPORTED: { read: reread('ERS_VERSION_CONFLICT', 0) } },

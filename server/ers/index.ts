@@ -1,2 +1,2 @@
-export type { ErsClientOptions } from './client.ts';
+export type { ErsClientOptions, WholeErsClient } from './client.ts';
 export { createErsClient } from './client.ts';

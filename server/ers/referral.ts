@@ -12,18 +12,18 @@ export async function readReferral(
   maxBytes: number,
 ): Promise<Fate<ErsReferral> | undefined> {
   const source = await readJson(answer, maxBytes);
-  if (typeof source !== 'object' || source === null) return undefined;
-  const { resourceType, id, meta } = source as {
-    resourceType?: unknown;
-    id?: unknown;
-    meta?: { versionId?: unknown } | null;
-  };
-  if (resourceType !== 'ReferralRequest' || id !== ubrn) return undefined;
-  const version = versionOf(/^W\/"(\d{1,15})"$/.exec(answer.header('etag') ?? '')?.[1] ?? meta?.versionId);
-  return version === undefined ? undefined : { kind: 'ok', value: { source, version } };
+  const value = versioned(source, 'ReferralRequest', ubrn, answer.header('etag'));
+  return value && { kind: 'ok', value };
 }
 
-/** e-RS's version is a whole number, written as text; a strong ETag is a content hash and none. */
-function versionOf(text: unknown): number | undefined {
-  return /^\d{1,15}$/.test(String(text)) ? Number(text) : undefined;
+/**
+ * A resource of that type and id with its version: the weak ETag's, else `meta.versionId`; undefined when it is another,
+ * or has none. e-RS's version is a whole number, written as text; a strong ETag is a content hash.
+ */
+export function versioned(source: unknown, type: string, id: string, etag?: string): ErsReferral | undefined {
+  if (typeof source !== 'object' || source === null) return undefined;
+  const resource = source as { resourceType?: unknown; id?: unknown; meta?: { versionId?: unknown } | null };
+  if (resource.resourceType !== type || resource.id !== id) return undefined;
+  const text = /^W\/"(\d+)"$/.exec(etag ?? '')?.[1] ?? resource.meta?.versionId;
+  return /^\d{1,15}$/.test(String(text)) ? { source, version: Number(text) } : undefined;
 }

@@ -6,7 +6,12 @@ import { ERS_ERROR_CODES, ersRefusalText } from '../../server/decisions/index.ts
 const PAGE = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8');
 const rows = PAGE.split('\n')
   .filter((line) => line.startsWith('| `'))
-  .map((line) => line.split('|').map((cell) => cell.trim()).slice(1, -1));
+  .map((line) =>
+    line
+      .split('|')
+      .map((cell) => cell.trim())
+      .slice(1, -1),
+  );
 
 describe('docs/errors.md', () => {
   test('lists every code of the catalogue with its words, so that an engineer can look it up', () => {

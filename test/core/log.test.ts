@@ -11,7 +11,9 @@ describe('what the log may say', () => {
 
 describe('back-off', () => {
   test('E-8: waits double from one second to five minutes, each drawn between half and whole', () => {
-    expect([0, 1, 2, 8, 9, 100].map((attempt) => backoffMs(attempt, 0.999999))).toEqual([1000, 2000, 4000, 256_000, 300_000, 300_000]);
+    expect([0, 1, 2, 8, 9, 100].map((attempt) => backoffMs(attempt, 0.999999))).toEqual([
+      1000, 2000, 4000, 256_000, 300_000, 300_000,
+    ]);
     expect(backoffMs(3, 0)).toBe(4000);
   });
 });

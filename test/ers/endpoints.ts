@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import type { ErsClient, ErsContext, Fate } from '../../server/core/index.ts';
+import type { ErsContext, Fate } from '../../server/core/index.ts';
+import type { WholeErsClient } from '../../server/ers/index.ts';
 import { type Answerer, ATTENDED, referral, saying, UBRN, UNATTENDED } from './gateway.ts';
 
 export type Kind = 'read' | 'poll' | 'download' | 'upload' | 'write';
@@ -13,7 +14,7 @@ export interface Endpoint {
   readonly context: ErsContext;
   readonly good: Answerer;
   /** Makes the call; a file is read to its end. */
-  run(ers: ErsClient, context?: ErsContext): Promise<Fate<unknown>>;
+  run(ers: WholeErsClient, context?: ErsContext): Promise<Fate<unknown>>;
 }
 
 const PDF = { 'Content-Type': 'application/pdf' };
@@ -84,6 +85,20 @@ export const ENDPOINTS: readonly Endpoint[] = [
       ),
   },
   decision('A022', { resourceType: 'Parameters', parameter: [] }),
+  {
+    id: 'A024',
+    kind: 'read',
+    context: UNATTENDED,
+    good: saying(200, { resourceType: 'CommunicationRequest', id: UBRN }, { ETag: 'W/"5"' }),
+    run: (ers, context = UNATTENDED) => ers.fetchAdviceRequest(UBRN, context),
+  },
+  {
+    id: 'A025',
+    kind: 'read',
+    context: UNATTENDED,
+    good: saying(200, { resourceType: 'Bundle', entry: [] }),
+    run: (ers, context = UNATTENDED) => ers.fetchConversation(UBRN, 5, context),
+  },
   decision('A028', { resourceType: 'Parameters', parameter: [] }),
   {
     id: 'A029',
@@ -112,6 +127,24 @@ export const ENDPOINTS: readonly Endpoint[] = [
       ],
     }),
     run: (ers, context = ATTENDED) => ers.fetchOwnRoles(context),
+  },
+  {
+    id: 'A036',
+    kind: 'write',
+    context: ATTENDED,
+    good: saying(200, {
+      resourceType: 'Parameters',
+      parameter: [{ name: 'updatedReferralRequest', resource: referral(9) }],
+    }),
+    run: (ers, context = ATTENDED) =>
+      ers.cancelReferral({ ubrn: UBRN, version: 8, body: { resourceType: 'Parameters' } }, context),
+  },
+  {
+    id: 'A038',
+    kind: 'read',
+    context: ATTENDED,
+    good: saying(200, { resourceType: 'Appointment', id: '70000', meta: { versionId: '3' } }),
+    run: (ers, context = ATTENDED) => ers.fetchAppointment('70000', context),
   },
   {
     id: 'A040',

@@ -14,7 +14,7 @@ import type {
   UserSession,
 } from '../../server/core/index.ts';
 import { parseUbrn, systemClock } from '../../server/core/index.ts';
-import { createErsClient, type ErsClientOptions } from '../../server/ers/index.ts';
+import { createErsClient, type ErsClientOptions, type WholeErsClient } from '../../server/ers/index.ts';
 
 /** A request as it came over the socket. */
 export interface Received {
@@ -115,7 +115,7 @@ export interface LogLine extends LogFields {
 
 /** A client of the gateway, its log, and the turns that it took from the budget. */
 export interface NearEnd {
-  readonly ers: ErsClient;
+  readonly ers: WholeErsClient;
   readonly lines: LogLine[];
   readonly turns: string[];
 }

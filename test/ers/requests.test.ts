@@ -49,9 +49,17 @@ describe('what e-RS receives', () => {
     ['A014', 'POST', `/FHIR/STU3/ReferralRequest/${UBRN}/$ers.rejectReferral`],
     ['A020', 'POST', '/FHIR/STU3/Binary'],
     ['A022', 'POST', `/FHIR/STU3/ReferralRequest/${UBRN}/$ers.cancelAppointmentActionLater`],
+    ['A024', 'GET', `/FHIR/STU3/CommunicationRequest/${UBRN}`],
+    [
+      'A025',
+      'GET',
+      `/FHIR/STU3/Communication?based-on=CommunicationRequest/${UBRN}/_history/5&_include=Communication:requester-practitionerrole:PractitionerRole&_include=Communication:sender-practitionerrole:PractionerRole&_include=Communication:content-reference:DocumentReference`,
+    ],
     ['A028', 'POST', `/FHIR/STU3/ReferralRequest/${UBRN}/$ers.recordReviewOutcome`],
     ['A029', 'GET', `/FHIR/STU3/Task?focus=ReferralRequest/${UBRN}/_history/8&intent=proposal&status=ready`],
     ['A030', 'GET', '/FHIR/R4/PractitionerRole'],
+    ['A036', 'POST', `/FHIR/STU3/ReferralRequest/${UBRN}/$ers.cancelReferral`],
+    ['A038', 'GET', '/FHIR/STU3/Appointment/70000'],
     ['A040', 'GET', '/FHIR/R4/Practitioner?_query=onBehalfOf'],
     ['A042', 'GET', '/FHIR/R4/Binary/c5d2d200-7613-4a69-9c5f-1bb68e04b8d8'],
   ])('%s goes as %s to %s with the correlation id', async (id, method, path) => {

@@ -32,7 +32,7 @@ const post = (
 };
 const named = (body: Parameters, name: string) => body.parameter?.find((parameter) => parameter.name === name);
 const codeOf = (body: OperationOutcome) => body.issue?.[0]?.details?.coding?.[0]?.code;
-const issueOf = (body: Parameters) => (named(body, 'outcome')?.resource as OperationOutcome).issue?.[0];
+const issueOf = (body: Parameters) => (named(body, 'outcome')?.resource as OperationOutcome | undefined)?.issue?.[0];
 
 describe('$ers-validate-decision', () => {
   test('shows the very body that e-RS would get, under the system that e-RS uses, and stores nothing', async () => {

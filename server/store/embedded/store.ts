@@ -11,7 +11,6 @@ import type {
   Store,
   StoreCapabilities,
   Stored,
-  StoreFailure,
   StoreResult,
   TransactionEntry,
 } from '../../core/index.ts';
