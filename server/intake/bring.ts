@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { ReferralFacts, WorklistItem } from '../../mappings/index.ts';
 import type { Code, ErsContext, ErsReferral, Fate, RequestPriority, Ubrn } from '../core/index.ts';
 import { planReview, planUnreadable, type ReviewPlan } from '../decisions/index.ts';
-import type { LandResult, ReviewWrites } from '../landing/index.ts';
+import type { LandResult, ReviewWrites, SyncIndex } from '../landing/index.ts';
 import { fetchFiles, fetchSummary } from './files.ts';
 import type { IntakeRoom } from './room.ts';
 
@@ -54,6 +54,17 @@ async function bringRelated(
     await room.turns.take(ubrn, () => bringOne(room, one, (facts) => next.push(...facts.related)));
     await bringRelated(room, wanted, next, seen, depth + 1);
   }
+}
+
+/** Related UBRNs within reach of a reviewed referral that have not landed. */
+export function missingRelated(index: SyncIndex, root: { readonly related: readonly string[] }): readonly string[] {
+  const missing = new Set<string>();
+  let reached: readonly string[] = root.related;
+  for (let depth = 1; depth <= RELATED_DEPTH; depth += 1) {
+    for (const ubrn of reached) if (index.byUbrn(ubrn) === undefined) missing.add(ubrn);
+    reached = reached.flatMap((ubrn) => index.byUbrn(ubrn)?.related ?? []);
+  }
+  return [...missing];
 }
 
 async function bringOne(room: IntakeRoom, wanted: Wanted, onFacts: (facts: ReferralFacts) => void): Promise<Brought> {

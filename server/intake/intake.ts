@@ -1,6 +1,6 @@
 import type { WorklistName } from '../../mappings/index.ts';
 import { describeError, type EngineAnswer, type Readiness, type SiteService, type Ubrn } from '../core/index.ts';
-import { type Brought, bring } from './bring.ts';
+import { type Brought, bring, missingRelated } from './bring.ts';
 import { Lists, type Snapshot } from './lists.ts';
 import { markReconciled, poll, recallLists } from './poll.ts';
 import { bringSafely, type Progress, reconcile, setAside } from './reconcile.ts';
@@ -40,6 +40,7 @@ export function createIntake(options: IntakeOptions): Intake {
   let loading: Promise<void> | undefined;
   let isLoaded = false;
   let running: Promise<unknown> = Promise.resolve();
+  const triedRelatedMs = new Map<string, number>();
   const load = { done: 0, left: 0, startedMs: 0, isFirst: true };
 
   const progress: Progress = {
@@ -138,6 +139,7 @@ export function createIntake(options: IntakeOptions): Intake {
   async function bringDue(): Promise<void> {
     const now = clock.now().toISOString();
     const due = landing.index.all().filter(({ dueAt }) => dueAt !== undefined && dueAt <= now);
+    await bringMissingRelated();
     for (const { ubrn, dueFor } of due) {
       if (closing.signal.aborted) return;
       await bringSafely(room, {
@@ -145,6 +147,20 @@ export function createIntake(options: IntakeOptions): Intake {
         items: undefined,
         priority: dueFor === 'file' ? 'routine' : 'recheck',
       });
+    }
+  }
+
+  /** Related referrals that are not in the store yet, because the process ended before they were read (1.1.2). */
+  async function bringMissingRelated(): Promise<void> {
+    const nowMs = clock.monotonicMs();
+    const roots = landing.index.all().filter(({ episode, related }) => episode > 0 && related.length > 0);
+    for (const root of roots) {
+      for (const ubrn of missingRelated(landing.index, root)) {
+        if (closing.signal.aborted) return;
+        if ((triedRelatedMs.get(ubrn) ?? Number.NEGATIVE_INFINITY) > nowMs - DAY_MS) continue;
+        triedRelatedMs.set(ubrn, nowMs);
+        await bringSafely(room, { ubrn: ubrn as Ubrn, items: undefined, priority: 'recheck' });
+      }
     }
   }
 

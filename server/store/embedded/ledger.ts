@@ -131,7 +131,9 @@ export function buildLedger(parts: {
       if (reference.startsWith('urn:uuid:'))
         return failure('invalid', 'A reference names a urn that no entry of the transaction has as its fullUrl');
       const local = parseLocalReference(reference);
-      if (!local || !isKeptType(local.type)) continue;
+      if (!local) continue;
+      if (!isKeptType(local.type))
+        return failure('invalid', 'A reference leads to a type that is not kept here: refer to it by identifier');
       const row = rowOf(local.type, local.id);
       if (!row || row.deleted) {
         return failure(
