@@ -46,7 +46,12 @@ function findPoint(room: FacadeRoom, call: Call<RouteOf<'search'>>): PagePoint |
   return { type, kind: 'search', query, ...(ignored.length === 0 ? {} : { ignored }) };
 }
 
-/** Opens a paging token; beside it only `_format` and `_pretty` mean something. */
+const BESIDE_PAGE: readonly string[] = [PAGE, '_count', '_format', '_pretty'];
+
+/**
+ * Opens a paging token. Beside it only `_format` and `_pretty` mean something; `_count`, which clients put on every link
+ * that lacks it, is left to the token, since pages of another size would skip or repeat.
+ */
 export function openPage(
   { tokens }: FacadeRoom,
   type: ServedType,
@@ -55,7 +60,7 @@ export function openPage(
   query: URLSearchParams,
 ): PagePoint | Refusal {
   const point = tokens.open(token);
-  const isAlone = [...query.keys()].every((name) => name === PAGE || name === '_format' || name === '_pretty');
+  const isAlone = [...query.keys()].every((name) => BESIDE_PAGE.includes(name));
   return point?.type === type && point.kind === kind && isAlone
     ? point
     : refuse('parameter-invalid', { text: 'This paging link is not one of this server. Search again.' });

@@ -11,12 +11,16 @@ const coding = z.looseObject({
 const concept = z.looseObject({ coding: z.array(coding).optional(), text: z.string().optional() });
 const reference = z.looseObject({ reference: z.string().optional(), type: z.string().optional() });
 
+/** Who may own a review (4.2); a whole URL where the EPR keeps them itself. */
+const OWNER =
+  /^(https?:\/\/[^\s]+\/)?(CareTeam|HealthcareService|Organization|Practitioner|PractitionerRole)\/[A-Za-z0-9.-]{1,64}$/;
+
 /** The elements that a client may write (4.2), as far as the rules of decisions look into them; the store checks the rest. */
 const clientElements = z.looseObject({
   resourceType: z.literal('Task'),
   status: z.string(),
   statusReason: concept.optional(),
-  owner: reference.optional(),
+  owner: reference.extend({ reference: z.string().regex(OWNER).optional() }).optional(),
   note: z.array(z.looseObject({ text: z.string(), authorReference: reference.optional() })).optional(),
   output: z
     .array(

@@ -136,8 +136,10 @@ describe('a JSON Patch', () => {
     await using world = await startFacade();
     const answer = await patch(world, [{ op: 'add', path: '/note', value: [{ text: 5 }] }]);
     expect([answer.status, expressionsOf(answer.body)]).toEqual([422, ['Task.note[0].text']]);
-    const coarse = await patch(world, [{ op: 'add', path: '/owner', value: { reference: 'Nobody/1' } }]);
-    expect(coarse.status).toBe(422);
+    const owner = await patch(world, [{ op: 'add', path: '/owner', value: { reference: 'Nobody/1' } }]);
+    expect([owner.status, expressionsOf(owner.body)]).toEqual([422, ['Task.owner.reference']]);
+    const deeper = await patch(world, [{ op: 'add', path: '/note', value: [{ text: 'x', time: 'soon' }] }]);
+    expect([deeper.status, codesOf(deeper.body)]).toEqual([422, ['store-refused']]);
   });
 
   test('that is too large is 413', async () => {
