@@ -1,5 +1,15 @@
 import { Agent, type Dispatcher } from 'undici';
-import type { Budget, Clock, DecisionOperation, ErsClient, ErsContext, ErsReferral, Fate, Log, Ubrn } from '../core/index.ts';
+import type {
+  Budget,
+  Clock,
+  DecisionOperation,
+  ErsClient,
+  ErsContext,
+  ErsReferral,
+  Fate,
+  Log,
+  Ubrn,
+} from '../core/index.ts';
 import { fetchCodeSystem } from './a004-fetch-code-system.ts';
 import { fetchReferral } from './a005-fetch-referral.ts';
 import { generateClinicalInformation } from './a007-generate-clinical-information.ts';

@@ -3,16 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { Agent } from 'undici';
 import { createBudget } from '../../server/budget/index.ts';
-import type {
-  Clock,
-  ErsClient,
-  ErsContext,
-  Log,
-  LogFields,
-  Store,
-  Ubrn,
-  UserSession,
-} from '../../server/core/index.ts';
+import type { Clock, ErsContext, Log, LogFields, Store, Ubrn, UserSession } from '../../server/core/index.ts';
 import { parseUbrn, systemClock } from '../../server/core/index.ts';
 import { createErsClient, type ErsClientOptions, type WholeErsClient } from '../../server/ers/index.ts';
 
