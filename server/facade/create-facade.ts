@@ -50,14 +50,18 @@ export function createFacade(options: FacadeOptions): Express {
 }
 
 async function answerFhir(room: FacadeRoom, req: Request, res: Response): Promise<void> {
-  const { pathname, searchParams: query } = new URL(req.url, 'http://facade');
-  const found = findRoute(req.method, pathname, room.store.capabilities);
+  const mark = req.url.indexOf('?');
+  const path = mark < 0 ? req.url : req.url.slice(0, mark);
+  const query = new URLSearchParams(mark < 0 ? '' : req.url.slice(mark + 1));
+  const found = findRoute(req.method, path, room.store.capabilities);
   notePattern(res, BASE + found.pattern);
   if ('refusal' in found) return respond(req, res, found.refusal, false);
   const isBinary = found.kind === 'read' && found.type === 'Binary';
   const wanted = isBinary ? { isPretty: false } : negotiate(query, req.headers);
   if (isRefusal(wanted)) return respond(req, res, wanted, false);
-  const body = typeof req.body === 'string' ? req.body : undefined;
+  // A body means nothing with GET (RFC 9110 9.3.1).
+  const hasBody = typeof req.body === 'string' && req.method !== 'GET' && req.method !== 'HEAD';
+  const body = hasBody ? (req.body as string) : undefined;
   respond(req, res, await carryOut(room, { route: found, headers: req.headers, query, body }), wanted.isPretty);
 }
 

@@ -38,7 +38,11 @@ const ID = /^[A-Za-z0-9.-]{1,64}$/;
  * Source: FHIR R4 http.html
  */
 export function findRoute(method: string, path: string, features: StoreFeatures): Route | Unrouted {
-  const segments = path.split('/').filter((segment) => segment !== '');
+  // Some clients encode the dollar sign of operations; nothing else in a path of ours needs encoding.
+  const segments = path
+    .replaceAll('%24', '$')
+    .split('/')
+    .filter((segment) => segment !== '');
   const target = findTarget(segments, features);
   if ('refusal' in target) return target;
   const route = target.methods[method === 'HEAD' ? 'GET' : method];

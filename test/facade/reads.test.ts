@@ -1,3 +1,4 @@
+import { get as httpGet } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Bundle, OperationOutcome } from '@medplum/fhirtypes';
 import request from 'supertest';
@@ -279,6 +280,32 @@ describe('what cannot be done', () => {
   test('says with 405 what can be done instead', async () => {
     const answer = await request(world.url).delete('/fhir/R4/Task/task-1');
     expect(answer.headers['allow']).toBe('GET, PUT, PATCH, HEAD');
+  });
+
+  test.each(['//Task/task-1', '/Task/%E0%A4%A', '/Task/..%2f..%2fmetrics', '/Task/task-1/%24nope', '/[::1'])(
+    'is no defect of this server, whatever the path: %s',
+    async (path) => {
+      const { port } = new URL(world.url);
+      const status = await new Promise<number | undefined>((resolve) => {
+        httpGet({ port, host: '127.0.0.1', path: `/fhir/R4${path}` }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        });
+      });
+      expect(status).toBeLessThan(500);
+    },
+  );
+
+  test('with a body that is not what its headers say is 400 or 415, and not a defect', async () => {
+    const post = (headers: Record<string, string>, body: string) =>
+      fetch(`${world.fhir}/ServiceRequest/$ers-fetch`, { method: 'POST', headers, body });
+    const json = 'application/fhir+json';
+    expect((await post({ 'Content-Type': json }, '{"resourceType":')).status).toBe(400);
+    expect((await post({ 'Content-Type': json }, '{"resourceType":"Patient"}')).status).toBe(400);
+    expect((await post({ 'Content-Type': json }, 'null')).status).toBe(400);
+    expect((await post({ 'Content-Type': 'application/xml' }, '<a/>')).status).toBe(415);
+    expect((await post({ 'Content-Type': `${json}; charset=klingon` }, '{}')).status).toBe(415);
+    expect((await post({ 'Content-Type': json, 'Content-Encoding': 'gzip' }, 'not gzip')).status).toBe(400);
   });
 
   test('outside the FHIR base is 404 with a way to it', async () => {
