@@ -167,6 +167,15 @@ describe('the CapabilityStatement is true to the byte', () => {
   });
 });
 
+test('over a store that can do less, the facade says less and does less', async () => {
+  await using less = await startFacade({ capabilities: { typeHistory: false, customSearchParameters: false } });
+  const text = await (await fetch(`${less.fhir}/metadata`)).text();
+  expect(text).not.toMatch(/history-type|ers-state|ers-service"/);
+  expect((await fetch(`${less.fhir}/Task/_history`)).status).toBe(405);
+  expect((await fetch(`${less.fhir}/ServiceRequest?ers-state=BOOKED`)).status).toBe(400);
+  expect((await fetch(`${less.fhir}/Task?_include=Task:ers-service`)).status).toBe(400);
+});
+
 describe('artefacts', () => {
   test('are found by url, name, status and id, and read with an ETag', async () => {
     const url = encodeURIComponent('https://ers-fhir.example/CodeSystem/ers-decision');

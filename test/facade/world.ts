@@ -26,6 +26,7 @@ import {
   type LogFields,
   type Readiness,
   type Store,
+  type StoreCapabilities,
   type Stored,
   type UserSession,
 } from '../../server/core/index.ts';
@@ -226,9 +227,15 @@ function reason(code: string, display: string, commentIsMandatory: boolean, effe
 
 export const PDF = Buffer.from('%PDF-1.4 synthetic letter, long enough to be read in two pieces');
 
+export interface FacadeWorldOptions extends Partial<Omit<FacadeOptions, 'store'>> {
+  readonly review?: ReviewOptions;
+  /** What the store says that it can, where it is to say less than it can. */
+  readonly capabilities?: Partial<StoreCapabilities>;
+}
+
 /** A facade on a real socket over a real store, with one referral under review. */
-export async function startFacade(options: Partial<FacadeOptions> & { review?: ReviewOptions } = {}): Promise<World> {
-  const { review = {}, ...rest } = options;
+export async function startFacade(options: FacadeWorldOptions = {}): Promise<World> {
+  const { review = {}, capabilities = {}, ...rest } = options;
   const directory = mkdtempSync(join(tmpdir(), 'facade-'));
   const clock = fakeClock();
   const store = await openEmbeddedStore({ directory, clock, searchParameters });
@@ -301,7 +308,7 @@ export async function startFacade(options: Partial<FacadeOptions> & { review?: R
   server.on(
     'request',
     createFacade({
-      store,
+      store: saying(store, { ...store.capabilities, ...capabilities }),
       engine,
       alerts,
       clock,
@@ -340,6 +347,17 @@ export async function startFacade(options: Partial<FacadeOptions> & { review?: R
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** The store, which says of itself that it can do this much. */
+function saying(store: Store, capabilities: StoreCapabilities): Store {
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === 'capabilities') return capabilities;
+      const member = Reflect.get(target, name);
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
 }
 
 function fail(): never {
