@@ -6,6 +6,7 @@ import { idOf, requestKey } from '../keys.ts';
 import type { ReferralStateCode, ServiceName, WorklistItem } from '../model.ts';
 import { patientReference, shortlistReference } from '../references.ts';
 import { CODE_SYSTEM } from '../systems.ts';
+import { ownRow } from '../tables/own-row.ts';
 import { mapPriority } from '../tables/priority.ts';
 import { readState } from '../tables/referral-state.ts';
 import { REFERRAL_STATUS } from '../tables/referral-status.ts';
@@ -189,7 +190,7 @@ export function buildServiceRequest(
 ): ServiceRequest {
   const { ids, shared, findings, at } = parts;
   const key = requestKey(identity.requestId);
-  const status = REFERRAL_STATUS[content.status ?? ''];
+  const status = ownRow(REFERRAL_STATUS, content.status);
   if (!status) findings.add('CODE_UNKNOWN', `${at}.status`);
   const isPlan = content.intent === undefined || content.intent === 'plan';
   if (!isPlan) findings.add('CODE_UNKNOWN', `${at}.intent`);

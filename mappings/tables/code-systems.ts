@@ -1,6 +1,7 @@
 import { codeSystem } from '../canonical.ts';
 import { SYSTEM } from '../ids.ts';
 import { CODE_SYSTEM } from '../systems.ts';
+import { ownRow } from './own-row.ts';
 
 /** Reference data of A004 by e-RS's name for it, and the system that we give its codes. Source: 1.0.1 */
 export const REFERENCE_DATA_SYSTEM: Readonly<Record<string, string>> = {
@@ -34,8 +35,8 @@ const ENVIRONMENT_SYSTEM = /\/STU3(?:\/v\d+)?\/CodeSystem\/([A-Z-]+)$/;
  */
 export function normaliseSystem(url: string): { system: string; known: boolean } {
   const name = ENVIRONMENT_SYSTEM.exec(url)?.[1];
-  if (name === undefined) return { system: REPLACED[url] ?? url, known: true };
-  const system = REFERENCE_DATA_SYSTEM[ALIAS[name] ?? name];
+  if (name === undefined) return { system: ownRow(REPLACED, url) ?? url, known: true };
+  const system = ownRow(REFERENCE_DATA_SYSTEM, ownRow(ALIAS, name) ?? name);
   return system ? { system, known: true } : { system: codeSystem(`ers-${name.toLowerCase()}`), known: false };
 }
 

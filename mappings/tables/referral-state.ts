@@ -1,4 +1,5 @@
 import type { ReferralStateCode } from '../model.ts';
+import { ownRow } from './own-row.ts';
 
 /** e-RS's states with the displays of its own value set. Source: eRS-ReferralState-1; provider-api 5.4 */
 export const REFERRAL_STATE: Readonly<Record<ReferralStateCode, string>> = {
@@ -26,5 +27,5 @@ const ALIAS: Readonly<Record<string, ReferralStateCode>> = {
 
 /** The state that a code names, in either spelling; undefined when it names none (M-151). */
 export function readState(code: string | undefined): ReferralStateCode | undefined {
-  return code === undefined ? undefined : (ALIAS[code] ?? STATES.find((state) => state === code));
+  return code === undefined ? undefined : (ownRow(ALIAS, code) ?? STATES.find((state) => state === code));
 }
