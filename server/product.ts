@@ -114,12 +114,16 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
     parallel: 16,
     ...(standingSession === undefined ? {} : { standingSession }),
   });
+  let isStopped = false;
   const engine: Engine = {
     fetch: (ubrn) => intake.fetch(ubrn),
     refresh: (serviceRequestId) => intake.refresh(serviceRequestId),
     send: (taskId, session) => dispatch.send(taskId, session),
     wake: (taskId) => dispatch.wake(taskId),
-    readiness: () => intake.readiness(),
+    readiness: () => {
+      const readiness = intake.readiness();
+      return { ...readiness, rooms: { ...readiness.rooms, dispatch: isStopped ? 'stopped' : 'ok' } };
+    },
   };
 
   const listener = createServer();
@@ -154,6 +158,7 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
         await dispatch.settled();
       },
       async stop() {
+        isStopped = true;
         const closed = new Promise((resolve) => listener.close(resolve));
         listener.closeIdleConnections();
         await Promise.all([intake.stop(), dispatch.stop()]);
