@@ -9,6 +9,7 @@ import {
 import type { DispatchRecord } from '../core/index.ts';
 import { appointmentKeyOf } from './fingerprint.ts';
 import type { ReviewSituation } from './situation.ts';
+import { withOffered } from './task-elements.ts';
 
 /** Decisions that each kind of review offers (4.3, T-10). */
 const OFFERED: Readonly<Record<TaskCode, readonly DecisionCode[]>> = {
@@ -51,7 +52,9 @@ export function buildReview(situation: ReviewSituation, items: readonly Worklist
     },
     situation.ids,
   );
-  return { task: situation.resolve?.(built) ?? built, offered, reviewed: reviewedOf(facts, item) };
+  // A review that has nothing to show must not show an empty list, which FHIR does not have.
+  const task = withOffered(situation.resolve?.(built) ?? built, offered);
+  return { task, offered, reviewed: reviewedOf(facts, item) };
 }
 
 /** M-62; T-10 for slot issues. */

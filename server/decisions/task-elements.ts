@@ -39,7 +39,7 @@ export function engineDifferences(earlier: Task, later: Task): readonly string[]
   const names = new Set([...Object.keys(before), ...Object.keys(after)]);
   const differing = [...names].filter((name) => {
     if (INCIDENTAL_ELEMENTS.has(name) || CLIENT_ELEMENTS.has(name)) return false;
-    return !isSameJson(before[name as keyof Task], after[name as keyof Task]);
+    return !isSameJson(elementOf(before, name), elementOf(after, name));
   });
   if (isAdded(leftoverContained(earlier), leftoverContained(later))) differing.push('contained');
   if (
@@ -50,12 +50,18 @@ export function engineDifferences(earlier: Task, later: Task): readonly string[]
   return [...new Set(differing)].sort();
 }
 
+/** FHIR has no empty lists: what a store leaves out and a client may still write is the same. */
+function elementOf(task: Task, name: string): unknown {
+  const value = task[name as keyof Task];
+  return Array.isArray(value) && value.length === 0 ? undefined : value;
+}
+
 const isAdded = (earlier: readonly unknown[], later: readonly unknown[]): boolean =>
   later.some((one) => !earlier.some((known) => isSameJson(known, one)));
 
 /** Whether a client wrote anything at all. */
 export function clientDiffers(before: Task, after: Task): boolean {
-  return [...CLIENT_ELEMENTS].some((name) => !isSameJson(before[name as keyof Task], after[name as keyof Task]));
+  return [...CLIENT_ELEMENTS].some((name) => !isSameJson(elementOf(before, name), elementOf(after, name)));
 }
 
 const engineOutputs = (task: Task) => (task.output ?? []).filter((output) => !CLIENT_OUTPUTS.has(outputCodeOf(output)));

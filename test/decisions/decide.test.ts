@@ -453,6 +453,12 @@ describe('transitions by clients (4.4)', () => {
   });
 });
 
+test('FHIR has no empty lists: one that a client writes is as good as none, and changes nothing', () => {
+  const review = opened();
+  for (const assessment of bothWays(review, withClient(review.task, { output: [], note: [], contained: [] })))
+    expect(assessment).toEqual({ kind: 'unchanged' });
+});
+
 describe('a Task found in the store (architecture 4)', () => {
   test('a dropped businessStatus is restored and does not spoil a decision', () => {
     const { task, record } = opened();
