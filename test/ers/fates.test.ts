@@ -245,7 +245,30 @@ describe('the fate of a call, for every endpoint', () => {
     await endpoint('A013').run(ers, ATTENDED);
     expect(gateway.received).toHaveLength(before + 2);
   });
+
+  test('D2: a dispatcher that would start a request over does not get to send a write a second time', async () => {
+    gateway.answer = saying(200, referral(9));
+    const eager = new Agent({ allowH2: false }).compose((dispatch) => (options, handler) => {
+      const onRequestStart: typeof handler.onRequestStart = (controller, context) => {
+        handler.onRequestStart?.(controller, context);
+        handler.onRequestStart?.(controller, context);
+      };
+      return dispatch(
+        options,
+        new Proxy(handler, { get: (of, name) => (name === 'onRequestStart' ? onRequestStart : bound(of, name)) }),
+      );
+    });
+    const before = gateway.received.length;
+    const fate = await endpoint('A013').run(startClient(gateway.origin, { dispatcher: eager }).ers, ATTENDED);
+    expect(short(fate)).toBe('reread ERS_OUTCOME_UNKNOWN');
+    expect(gateway.received).toHaveLength(before);
+  });
 });
+
+const bound = (of: object, name: string | symbol): unknown => {
+  const member: unknown = Reflect.get(of, name);
+  return typeof member === 'function' ? member.bind(of) : member;
+};
 
 /** The head of a good answer and some of its body, then nothing. */
 const stalling: Answerer = (_request, response) => {

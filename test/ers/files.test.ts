@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -57,6 +58,11 @@ describe('an attachment (A042)', () => {
     ['shorter than promised', truncating(200, 'half')],
     ['cut in the middle of its chunks', chunkedAndCut()],
     ['with no bytes at all', truncating(200, '')],
+    [
+      'of no chunks',
+      (_request: unknown, response: ServerResponse) =>
+        void response.writeHead(200, { 'Transfer-Encoding': 'chunked' }).end(),
+    ],
   ])('%s is an error in its stream, never a file', async (_what, answer) => {
     serveLinks(answer);
     expect(await readFile((await download()).fate)).toHaveProperty('value', 'broken');
