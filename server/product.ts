@@ -53,6 +53,8 @@ export type StartProduct =
   | { readonly ok: true; readonly product: Product }
   | { readonly ok: false; readonly fault: string };
 
+/** HTTP/1.1 says where a file without a length ends; HTTP/2 would leave that open. */
+const ONE_PROTOCOL = { allowH2: false, connect: { timeout: 10_000 } };
 /** An answer of e-RS that is read whole: far above any referral, far below what would hurt. */
 const MAX_JSON_BYTES = 5_000_000;
 
@@ -82,7 +84,8 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
     requestsPerSecond: ersConfig.requestsPerSecond,
     pollsPerDay: ersConfig.pollsPerDay,
   });
-  const dispatcher = ersConfig.proxy === undefined ? new Agent() : new ProxyAgent(ersConfig.proxy);
+  const dispatcher =
+    ersConfig.proxy === undefined ? new Agent(ONE_PROTOCOL) : new ProxyAgent({ uri: ersConfig.proxy, ...ONE_PROTOCOL });
   const ers = createErsClient({
     ...shared,
     ...ersConfig,

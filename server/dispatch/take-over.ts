@@ -1,4 +1,5 @@
 import type { Task } from '@medplum/fhirtypes';
+import { reviewStatusOf } from '../../mappings/index.ts';
 import type { DispatchRecord } from '../core/index.ts';
 import {
   type AssessContext,
@@ -85,7 +86,8 @@ function refuse(
   issues: readonly DecisionIssue[],
   forged: readonly string[],
 ): TakenOver {
-  const isBeingSent = record.decision?.lastAttempt?.outcome === 'unknown';
+  const isBeingSent =
+    record.decision?.lastAttempt?.outcome === 'unknown' || reviewStatusOf(record.baseline) === 'decision-sending';
   if (record.ended !== undefined || isBeingSent) {
     return {
       step: { task: record.baseline, record },

@@ -33,7 +33,7 @@ export async function poll(room: IntakeRoom, service: SiteService, list: Worklis
   const polledAt = clock.now().toISOString();
   const answer = await room.ers.fetchWorklist(
     { service: service.id, list },
-    { correlationId: randomUUID(), priority: 'two-week-wait', signal: room.signal },
+    { correlationId: randomUUID(), priority: 'decision', signal: room.signal },
   );
   if (answer.kind !== 'ok') {
     log.warn('intake.worklist.unread', { service: service.id, list, code: answer.code });
