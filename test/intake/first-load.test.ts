@@ -1,0 +1,107 @@
+import { describe, expect, test } from '@jest/globals';
+import type { DocumentReference, ServiceRequest, Task } from '@medplum/fhirtypes';
+import { DIRECT, MINUTE, SLOTLESS, startWard } from './ward.ts';
+
+const isRead = (endpoint: string) => ['A005', 'A007', 'A042'].includes(endpoint);
+
+describe('a first load', () => {
+  test('K1: each entry of each worklist ends as a referral with an open review, its Patient and its summary', async () => {
+    await using ward = await startWard({ referrals: 15 });
+    await ward.intake.runOnce();
+    const listed = ward.intake.readiness().services.reduce((sum, { listed: count }) => sum + count, 0);
+    const tasks = await ward.all<Task>('Task');
+    const referrals = await ward.all<ServiceRequest>('ServiceRequest');
+    const documents = await ward.all<DocumentReference>('DocumentReference');
+    expect(listed).toBeGreaterThan(5);
+    expect(tasks).toHaveLength(listed);
+    expect(tasks.every(({ status }) => status === 'requested')).toBe(true);
+    const ids = new Set(referrals.map(({ id }) => `ServiceRequest/${id}`));
+    expect(tasks.filter(({ focus }) => !ids.has(focus?.reference ?? ''))).toEqual([]);
+    const summaries = documents.filter(({ type }) => type?.coding?.[0]?.code === 'clinical-information-summary');
+    expect(summaries.length).toBeGreaterThanOrEqual(listed);
+    for (const { content } of summaries) {
+      const file = await ward.store.openBinary(content[0]?.attachment.url?.split('/')[1] ?? '');
+      expect(file.ok && file.value.contentType).toBe('application/pdf');
+      if (file.ok) file.value.stream.destroy();
+    }
+  }, 30_000);
+
+  test('K2: run again over the same lists, it reads no referral and writes no clinical resource', async () => {
+    await using ward = await startWard({ referrals: 12, services: [DIRECT, SLOTLESS] });
+    await ward.intake.runOnce();
+    const before = await ward.versions();
+    await ward.newCalls();
+    await ward.intake.runOnce();
+    expect((await ward.newCalls()).filter(isRead)).toEqual([]);
+    expect(await ward.versions()).toEqual(before);
+  }, 30_000);
+
+  test('K1 K2: parked in the middle and started again, it finishes from the stored answer without another poll', async () => {
+    await using ward = await startWard({ referrals: 16, services: [DIRECT], pollsPerDay: 1 });
+    const firstRun = ward.intake.runOnce();
+    while ((await ward.all('ServiceRequest')).length < 1) await new Promise((resolve) => setTimeout(resolve, 2));
+    await ward.intake.stop();
+    await firstRun;
+    const parked = (await ward.all('ServiceRequest')).length;
+    await ward.restart();
+    await ward.newCalls();
+    await ward.intake.runOnce();
+    const calls = await ward.newCalls();
+    const listed = ward.intake.readiness().services[0]?.listed ?? 0;
+    expect(parked).toBeLessThan(listed);
+    expect(calls.filter((endpoint) => endpoint === 'A008')).toEqual([]);
+    expect((await ward.all('Task')).length).toBe(listed);
+  }, 30_000);
+
+  test('I-10: a slot issue carries no version, so it is read once a day and not oftener', async () => {
+    await using ward = await startWard({ services: [SLOTLESS] });
+    const ubrn = await ward.create({ kind: 'slot-issue', service: SLOTLESS });
+    await ward.intake.runOnce();
+    expect(await ward.tasksOf(ubrn)).toHaveLength(1);
+    await ward.newCalls();
+    ward.advance(23 * 60 * MINUTE);
+    await ward.intake.runOnce();
+    expect(await ward.newCalls()).not.toContain('A005');
+    ward.advance(2 * 60 * MINUTE);
+    await ward.intake.runOnce();
+    expect((await ward.newCalls()).filter((endpoint) => endpoint === 'A005')).toHaveLength(1);
+  }, 30_000);
+
+  test('I-12 K4: a change at e-RS is taken over at the next poll, and its version only rises', async () => {
+    await using ward = await startWard({ services: [DIRECT] });
+    const ubrn = await ward.create({ kind: 'booked-direct', service: DIRECT, priority: 'ROUTINE' });
+    await ward.intake.runOnce();
+    const before = await ward.referralOf(ubrn);
+    ward.advance(MINUTE);
+    await ward.happen(ubrn, 'priority-changed', { priority: 'URGENT' });
+    await ward.intake.runOnce();
+    const after = await ward.referralOf(ubrn);
+    expect(after?.priority).toBe('urgent');
+    expect(versionOf(after)).toBeGreaterThan(versionOf(before) ?? Number.POSITIVE_INFINITY);
+    expect((await ward.tasksOf(ubrn)).map(({ businessStatus }) => businessStatus?.coding?.[0]?.code)).toEqual([
+      'referral-changed',
+    ]);
+  }, 30_000);
+
+  test('A007 is asked for once a version: a new version has a new summary, and the older file stays', async () => {
+    await using ward = await startWard({ services: [DIRECT] });
+    const ubrn = await ward.create({ kind: 'booked-direct', service: DIRECT });
+    await ward.intake.runOnce();
+    const [first] = await ward.documentsOf(ubrn);
+    await ward.happen(ubrn, 'clinical-information-updated');
+    await ward.newCalls();
+    await ward.intake.runOnce();
+    expect((await ward.newCalls()).filter((endpoint) => endpoint === 'A007')).toHaveLength(1);
+    const [second] = await ward.documentsOf(ubrn);
+    const urls = [first, second].map((document) => document?.content[0]?.attachment.url ?? '');
+    expect(new Set(urls).size).toBe(2);
+    for (const url of urls) {
+      const opened = await ward.store.openBinary(url.split('/')[1] ?? '');
+      expect(opened.ok).toBe(true);
+      if (opened.ok) opened.value.stream.destroy();
+    }
+  }, 30_000);
+});
+
+const versionOf = (referral: ServiceRequest | undefined): number =>
+  referral?.extension?.find(({ url }) => url.endsWith('/ers-version'))?.valueUnsignedInt ?? -1;
