@@ -264,6 +264,7 @@ async function apply(
       return written.kind === 'rest' ? later(Date.parse(step.at) - now.getTime()) : written;
     }
     case 'await-user': {
+      if (witnesses.length > 0) options.forgetSession(record.taskId);
       const waiting = withReviewStatus(task, 'awaiting-user-authorisation');
       const isNew = hand.isDirty || reviewStatusOf(record.baseline) !== 'awaiting-user-authorisation';
       if (!isNew) return rest;

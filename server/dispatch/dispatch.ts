@@ -36,7 +36,14 @@ const URGENCY = ['asap', 'stat', 'urgent', 'routine'];
 
 export function createDispatch(options: DispatchOptions): Dispatch {
   const { store, clock, log, alerts, turns } = options;
-  const room: DispatchRoom = { ...options, people: createPeople(store, options.ids) };
+  /** Tasks whose decision e-RS refused to take from the standing session. */
+  const notStanding = new Set<string>();
+  const forgetSession = (taskId: string) => {
+    sessions.delete(taskId);
+    notStanding.add(taskId);
+    standing = undefined;
+  };
+  const room: DispatchRoom = { ...options, people: createPeople(store, options.ids), forgetSession };
   const stopped = new AbortController();
   /** Task id → the monotonic time from which it is due; what is absent rests. */
   const due = new Map<string, number>();
@@ -78,6 +85,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     remember(review);
     const record = review.record.data;
     const reference = await readRejectionReference(store, clock.now().toISOString());
+    if (reference === undefined) return { kind: 'later', afterMs: 2_000 };
     const taken = takeOver(review.task, record, assessContext(record, reference), clock.now().toISOString());
     report(
       review,
@@ -88,11 +96,12 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     const isDirty = taken.step !== undefined;
     if (step.record.decision === undefined) {
       sessions.delete(taskId);
+      notStanding.delete(taskId);
       if (!isDirty) return { kind: 'rest' };
       const written = await writeStep(room, review, step);
       return written.ok ? { kind: 'rest' } : { kind: written.code === 'conflict' ? 'reload' : 'later', afterMs: 2_000 };
     }
-    const session = sessions.get(taskId) ?? (await standingSession());
+    const session = sessions.get(taskId) ?? (notStanding.has(taskId) ? undefined : await standingSession());
     return deliver(room, { review, step, isDirty }, session, reference);
   }
 

@@ -42,13 +42,14 @@ export interface RejectionReference {
   readonly system: string | undefined;
 }
 
-/** Reads the rejection reasons in force at `now` from the store's mirror of A004. */
-export async function readRejectionReference(store: Store, now: string): Promise<RejectionReference> {
+/** Reads the rejection reasons in force at `now` from the store's mirror of A004; undefined: the store did not answer. */
+export async function readRejectionReference(store: Store, now: string): Promise<RejectionReference | undefined> {
   const found = await store.search(
     'CodeSystem',
     `url=${encodeURIComponent(CODE_SYSTEM.appointmentCancellationReason)}`,
   );
-  const mirror = found.ok ? (found.value.matches[0] as CodeSystem | undefined) : undefined;
+  if (!found.ok) return undefined;
+  const mirror = found.value.matches[0] as CodeSystem | undefined;
   if (mirror === undefined) return { reasons: undefined, system: undefined };
   return { reasons: rejectionReasons(mirror, now), system: environmentSystemOf(mirror) };
 }

@@ -31,4 +31,6 @@ export interface DispatchOptions {
 /** The room, furnished: what its files hand to each other. */
 export interface DispatchRoom extends DispatchOptions {
   readonly people: People;
+  /** E-7: the session with which e-RS refused this Task's decision is not tried on it again. */
+  readonly forgetSession: (taskId: string) => void;
 }
