@@ -1,0 +1,188 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Task } from '@medplum/fhirtypes';
+import { CODE_SYSTEM, codeOf, outputsOf } from '../../mappings/index.ts';
+import { businessStatusOf } from '../sign-in.ts';
+import { DIRECT, MINUTE, startWard, TRIAGE, type Ward } from './ward.ts';
+
+const referred = async (ward: Ward, wish: Record<string, unknown> = {}) => {
+  const ubrn = await ward.create({ kind: 'booked-direct', service: DIRECT, ...wish });
+  await ward.intake.runOnce();
+  return ubrn;
+};
+const lastOf = async (ward: Ward, ubrn: Parameters<Ward['tasksOf']>[0]): Promise<Task> => {
+  const task = (await ward.tasksOf(ubrn)).at(-1);
+  if (task === undefined) throw new Error('no Task');
+  return task;
+};
+/** The referral's attachment, not the summary that e-RS makes. */
+const attachedTo = async (ward: Ward, ubrn: Parameters<Ward['tasksOf']>[0]) =>
+  (await ward.documentsOf(ubrn)).find(({ type }) => codeOf(type, CODE_SYSTEM.documentType) === 'attachment');
+const ended = (task: Task) => [task.status, businessStatusOf(task)];
+
+describe('a referral that left its list is settled by rereading it (1.8)', () => {
+  const ROWS = [
+    ['M-140', 'cancelled-by-referrer', ['cancelled', 'withdrawn'], undefined],
+    ['M-142', 'rejected-in-ers', ['rejected', 'rejected'], 'decided'],
+    ['M-149', 'accepted-in-ers', ['cancelled', 'withdrawn'], 'left-worklist'],
+    ['M-150', 'appointment-cancelled-by-patient', ['cancelled', 'withdrawn'], undefined],
+    ['M-150', 'did-not-attend', ['cancelled', 'withdrawn'], undefined],
+    ['M-153', 'moved-to-another-provider', ['cancelled', 'withdrawn'], 'moved-away'],
+  ] as const;
+
+  test.each(ROWS)('%s: after %s its Task ends as %j', async (_rule, event, expected, why) => {
+    await using ward = await startWard({ services: [DIRECT] });
+    const ubrn = await referred(ward);
+    ward.advance(MINUTE);
+    await ward.happen(ubrn, event);
+    await ward.intake.runOnce();
+    const task = await lastOf(ward, ubrn);
+    expect(ended(task)).toEqual(expected);
+    if (why === 'decided') expect(outputsOf(task, 'decided-in-ers')[0]?.valueBoolean).toBe(true);
+    else expect(codeOf(task.statusReason, CODE_SYSTEM.decisionIssue)).toBe(why);
+    expect(await ward.referralOf(ubrn)).toBeDefined();
+  });
+
+  test('M-144: triaged in e-RS by somebody else, it ends with their outcome and comment', async () => {
+    await using ward = await startWard({ services: [TRIAGE] });
+    const ubrn = await referred(ward, { kind: 'triage', service: TRIAGE });
+    ward.advance(MINUTE);
+    await ward.happen(ubrn, 'triaged-in-ers', { comments: 'Seen at the desk.' });
+    await ward.intake.runOnce();
+    const task = await lastOf(ward, ubrn);
+    expect(ended(task)).toEqual(['accepted', 'accepted-book-later']);
+    expect(task.note?.at(-1)?.text).toBe('Seen at the desk.');
+  });
+
+  test('4.6: reviewed again after its letter changed, it gets a second episode, and the first stays as it ended', async () => {
+    await using ward = await startWard({ services: [DIRECT] });
+    const ubrn = await referred(ward);
+    ward.advance(MINUTE);
+    await ward.happen(ubrn, 'accepted-in-ers');
+    await ward.intake.runOnce();
+    ward.advance(MINUTE);
+    await ward.happen(ubrn, 'clinical-information-updated');
+    await ward.intake.runOnce();
+    const tasks = await ward.tasksOf(ubrn);
+    expect(tasks.map((task) => ended(task))).toEqual([
+      ['cancelled', 'withdrawn'],
+      ['requested', 'awaiting-review'],
+    ]);
+  });
+
+  test('M-154: a patient whom e-RS hides leaves the Task open without decisions, with an alert', async () => {
+    await using ward = await startWard({ services: [DIRECT] });
+    const ubrn = await referred(ward);
+    ward.advance(MINUTE);
+    await ward.happen(ubrn, 'clinical-information-updated');
+    await ward.happen(ubrn, 'patient-restricted');
+    await ward.intake.runOnce();
+    const task = await lastOf(ward, ubrn);
+    expect(task.status).toBe('requested');
+    expect(task.input?.some(({ type }) => codeOf(type, CODE_SYSTEM.taskParameter) === 'available-decision')).toBe(
+      false,
+    );
+    expect(ward.alerts()).toContain('patient-error');
+  });
+});
+
+describe('a worklist that is not to be believed', () => {
+  test('K1: one that e-RS does not deliver closes nothing, and is an alert that names it', async () => {
+    await using ward = await startWard({ services: [DIRECT] });
+    const ubrn = await referred(ward);
+    await ward.fault({ endpoint: 'A008', kind: 'truncate', times: 5 });
+    ward.advance(MINUTE);
+    await ward.happen(ubrn, 'accepted-in-ers');
+    await ward.intake.runOnce();
+    expect(ended(await lastOf(ward, ubrn))).toEqual(['requested', 'awaiting-review']);
+    expect(ward.alerts()).toContain('worklist-incomplete');
+  });
+
+  test('K1: one that is suddenly empty closes nothing, until the next poll says so too', async () => {
+    await using ward = await startWard({ services: [DIRECT] });
+    const ubrns = [];
+    for (let index = 0; index < 6; index += 1)
+      ubrns.push(await ward.create({ kind: 'booked-direct', service: DIRECT }));
+    await ward.intake.runOnce();
+    for (const ubrn of ubrns) await ward.happen(ubrn, 'hidden-from-worklists');
+    ward.advance(MINUTE);
+    await ward.intake.runOnce();
+    expect(ward.alerts()).toContain('worklist-suspiciously-empty');
+    expect((await ward.all<Task>('Task')).map(({ status }) => status)).toEqual(Array(6).fill('requested'));
+    ward.advance(MINUTE);
+    await ward.intake.runOnce();
+    expect((await ward.all<Task>('Task')).map(({ status }) => status)).toEqual(Array(6).fill('cancelled'));
+    expect(ward.alerts()).not.toContain('worklist-suspiciously-empty');
+  });
+});
+
+describe('files', () => {
+  const attachment = (availability: string, more = {}) => ({
+    title: 'letter.pdf',
+    contentType: 'application/pdf',
+    availability,
+    ...more,
+  });
+
+  test('1.6.1: a PENDING file is looked at again after five minutes, and lands when its scan has ended', async () => {
+    await using ward = await startWard({ services: [DIRECT] });
+    const ubrn = await referred(ward, { attachments: [attachment('PENDING', { availableAfterSeconds: 200 })] });
+    expect(await attachedTo(ward, ubrn)).toMatchObject({ docStatus: 'preliminary' });
+    ward.advance(2 * MINUTE);
+    await ward.newCalls();
+    await ward.intake.runOnce();
+    expect(await ward.newCalls()).not.toContain('A042');
+    ward.advance(4 * MINUTE);
+    await ward.intake.runOnce();
+    const document = await attachedTo(ward, ubrn);
+    expect(document).toMatchObject({ docStatus: 'final' });
+    expect(document?.content[0]?.attachment.url).toMatch(/^Binary\//);
+  });
+
+  test('1.6.1: a file with a threat is never downloaded, and is shown with its state', async () => {
+    await using ward = await startWard({ services: [DIRECT] });
+    const ubrn = await referred(ward, { attachments: [attachment('THREATS_FOUND')] });
+    const document = await attachedTo(ward, ubrn);
+    expect(document?.content[0]?.attachment.url).toBeUndefined();
+    expect(JSON.stringify(document)).toContain('THREATS_FOUND');
+    expect(await ward.newCalls()).not.toContain('A042');
+  });
+
+  test('1.6.1: a download that broke in the middle is never taken for a file, and is tried again', async () => {
+    await using ward = await startWard({ services: [DIRECT] });
+    await ward.fault({ endpoint: 'OBJECT-STORE', kind: 'truncate', times: 1 });
+    const ubrn = await referred(ward, { attachments: [attachment('AVAILABLE', { bytes: 50_000 })] });
+    expect((await attachedTo(ward, ubrn))?.content[0]?.attachment.url).toBeUndefined();
+    expect(ward.alerts()).toContain('attachment-unavailable');
+    ward.advance(6 * MINUTE);
+    await ward.intake.runOnce();
+    expect((await attachedTo(ward, ubrn))?.content[0]?.attachment.url).toMatch(/^Binary\//);
+    expect(ward.alerts()).not.toContain('attachment-unavailable');
+  });
+});
+
+describe('quarantine', () => {
+  test('K1 G-1: a referral that cannot be read is kept aside with an alert, stops no other, and lands when it can', async () => {
+    await using ward = await startWard({ services: [DIRECT] });
+    const first = await ward.create({ kind: 'booked-direct', service: DIRECT });
+    const second = await ward.create({ kind: 'booked-direct', service: DIRECT });
+    await ward.fault({ endpoint: 'A005', kind: 'status', status: 403, times: 1 });
+    await ward.intake.runOnce();
+    expect(ward.alerts()).toContain('referral-quarantined');
+    expect(await ward.all<Task>('Task')).toHaveLength(1);
+    ward.advance(MINUTE);
+    for (const ubrn of [first, second]) await ward.happen(ubrn, 'internal-version-bump');
+    await ward.intake.runOnce();
+    expect(await ward.all<Task>('Task')).toHaveLength(2);
+    expect(ward.alerts()).not.toContain('referral-quarantined');
+  });
+
+  test('K2: a related referral is kept too, with its own documents and without a review', async () => {
+    await using ward = await startWard({ services: [DIRECT] });
+    const earlier = await ward.create({ kind: 'booked-direct', service: DIRECT });
+    await ward.happen(earlier, 'accepted-in-ers');
+    const later = await referred(ward, { relatedTo: earlier });
+    expect(await ward.referralOf(earlier)).toBeDefined();
+    expect(await ward.tasksOf(earlier)).toEqual([]);
+    expect(await ward.tasksOf(later)).toHaveLength(1);
+  });
+});
