@@ -82,6 +82,8 @@ export function mapParts(
   const content = readReferral(source, referencesTo(documents, context), shared, findings, worklistItem);
 
   const service = appointment?.value.service ?? options.worklistService ?? worklistItem?.service;
+  // A worklist may be hours old and name another service than A005: the review's owner must exist all the same (M-65).
+  if (worklistItem?.service) shared.service(worklistItem.service);
   const namedClinician = worklistItem?.namedClinician ?? options.namedClinician ?? shortlist?.value.namedClinician;
   const serviceRequest = buildServiceRequest(identity, content, {
     ids,
