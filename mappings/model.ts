@@ -148,6 +148,8 @@ export interface MappedWorklist {
     readonly ubrn?: Ubrn;
     readonly issues: readonly MappingIssue[];
   }[];
+  /** The items by a hash of what their entries said, for the next answer of the list: `before` of mapWorklist. */
+  readonly read: ReadonlyMap<string, WorklistItem>;
   /** What the list itself says that no rule names (G-2); what an item says is in its own. */
   readonly unmapped: readonly { readonly path: string; readonly json: string }[];
 }

@@ -26,19 +26,39 @@ export interface Leftover extends Unmapped {
   readonly invalid: boolean;
 }
 
+/** What became of the leaves of each container: an object or array of the source, by member name or index. */
+type Fates = Map<object, Map<string | number, LeafFate>>;
+
+/** Where a source stands in what holds it; the outermost one stands in nothing but its name. */
+interface Place {
+  readonly holder: Source | undefined;
+  /** A member's name, an element's index; of the outermost source, the name that all paths begin with. */
+  readonly key: string | number;
+}
+
+/** What holds the outermost value, so that a document which is one leaf has a fate as well. */
+const NOTHING: object = {};
+
 /**
  * A place in a source document, which may be absent. Whoever reads a leaf through it accounts for it; what nobody read is
- * found by {@link Source.leftovers} and kept (G-2). Null counts as absent: it carries nothing.
+ * found by {@link Source.leftovers} and kept (G-2). Null counts as absent: it carries nothing. The document is a tree, as
+ * JSON.parse makes it: no object stands in it twice. Paths are made only for those who ask, since most leaves are read.
  */
 export class Source {
-  readonly at: string;
   readonly #value: unknown;
-  readonly #fates: Map<string, LeafFate>;
+  readonly #place: Place;
+  readonly #fates: Fates;
 
-  constructor(value: unknown, at: string, fates: Map<string, LeafFate> = new Map()) {
+  constructor(value: unknown, at: string, fates: Fates = new Map(), holder?: Source, index?: number) {
     this.#value = value;
-    this.at = at;
+    this.#place = { holder, key: index ?? at };
     this.#fates = fates;
+  }
+
+  /** The FHIRPath of this place. */
+  get at(): string {
+    const { holder, key } = this.#place;
+    return holder === undefined ? String(key) : childPath(holder.at, key);
   }
 
   get exists(): boolean {
@@ -52,7 +72,7 @@ export class Source {
   /** A member by name; absent where this is no object. */
   get(name: string): Source {
     const value = isObject(this.#value) && Object.hasOwn(this.#value, name) ? this.#value[name] : undefined;
-    return new Source(value, memberPath(this.at, name), this.#fates);
+    return new Source(value, name, this.#fates, this);
   }
 
   /** The elements of an array without nulls; a lone value is a list of one (1.11). */
@@ -64,20 +84,38 @@ export class Source {
   /** Every element of an array, nulls too, for where each one counts. */
   elements(): Source[] {
     if (!Array.isArray(this.#value)) return [];
-    return this.#value.map((value, index) => new Source(value, `${this.at}[${index}]`, this.#fates));
+    return this.#value.map((value, index) => new Source(value, '', this.#fates, this, index));
   }
 
   /** The first element of a member that may be an array or a lone value. */
   first(name: string): Source {
-    return this.get(name).items()[0] ?? new Source(undefined, this.get(name).at, this.#fates);
+    const member = this.get(name);
+    return member.items()[0] ?? new Source(undefined, name, this.#fates, this);
   }
 
-  text = (): string | undefined => this.#read(PATTERN.text);
-  code = (): string | undefined => this.#read(PATTERN.code);
-  uri = (): string | undefined => this.#read(PATTERN.uri);
-  date = (): string | undefined => this.#read(PATTERN.date);
-  dateTime = (): string | undefined => this.#read(PATTERN.dateTime);
-  instant = (): string | undefined => this.#read(PATTERN.instant);
+  text(): string | undefined {
+    return this.#read(PATTERN.text);
+  }
+
+  code(): string | undefined {
+    return this.#read(PATTERN.code);
+  }
+
+  uri(): string | undefined {
+    return this.#read(PATTERN.uri);
+  }
+
+  date(): string | undefined {
+    return this.#read(PATTERN.date);
+  }
+
+  dateTime(): string | undefined {
+    return this.#read(PATTERN.dateTime);
+  }
+
+  instant(): string | undefined {
+    return this.#read(PATTERN.instant);
+  }
 
   boolean(): boolean | undefined {
     return typeof this.#value === 'boolean' ? this.#taken(this.#value) : this.#refused();
@@ -113,7 +151,7 @@ export class Source {
 
   /** Gives back what was read here: it has no place in R4 after all, and is kept. */
   invalid(): void {
-    for (const [path] of leaves(this.#value, this.at)) this.#fates.set(path, 'invalid');
+    this.#mark('invalid');
   }
 
   /** Accounts for a leaf as structural if it has one of the values that mean nothing more. */
@@ -125,49 +163,55 @@ export class Source {
   /** Accounts for what another part of the same answer says in the same words. */
   structuralWhereEqual(other: Source): void {
     const said = new Map(leaves(other.#value, ''));
-    for (const [path, value] of leaves(this.#value, ''))
-      if (said.get(path) === value) this.#fates.set(`${this.at}${path}`, 'structural');
+    this.#eachLeaf((value, fates, key, path) => {
+      if (said.get(path()) === value) fates.set(key, 'structural');
+    });
   }
 
   /** The largest parts that nobody accounted for, in document order. */
   leftovers(): Leftover[] {
     const found: Leftover[] = [];
-    this.#collect(found);
+    this.#collect(this.#value, this.#held(), this.#place.key, [], found);
     return found;
   }
 
-  /** Adds what is unread here, as one part where all of it is. Says whether all is; undefined where there is no leaf. */
-  #collect(found: Leftover[]): boolean | undefined {
-    if (!isContainer(this.#value)) {
-      if (!isLeaf(this.#value)) return undefined;
-      const fate = this.#fates.get(this.at);
+  /** Adds what is unread, as one part where all of it is. Says whether all is; undefined where there is no leaf. */
+  #collect(
+    value: unknown,
+    holder: object,
+    key: string | number,
+    path: (string | number)[],
+    found: Leftover[],
+  ): boolean | undefined {
+    const add = (invalid: boolean) =>
+      found.push({ path: path.reduce<string>(childPath, this.at), json: JSON.stringify(value), invalid });
+    if (!isContainer(value)) {
+      if (!isLeaf(value)) return undefined;
+      const fate = this.#fates.get(holder)?.get(key);
       if (fate === 'mapped' || fate === 'structural') return false;
-      found.push({ path: this.at, json: JSON.stringify(this.#value), invalid: fate === 'invalid' });
+      add(fate === 'invalid');
       return true;
     }
     const start = found.length;
     let isUnread: boolean | undefined;
-    for (const child of this.#children()) {
-      const isChildUnread = child.#collect(found);
+    for (const [childKey, child] of childrenOf(value)) {
+      path.push(childKey);
+      const isChildUnread = this.#collect(child, value, childKey, path, found);
+      path.pop();
       if (isChildUnread !== undefined) isUnread = isChildUnread && isUnread !== false;
     }
-    if (isUnread) {
-      const invalid = found.splice(start).some((part) => part.invalid);
-      found.push({ path: this.at, json: JSON.stringify(this.#value), invalid });
-    }
+    if (isUnread) add(found.splice(start).some((part) => part.invalid));
     return isUnread;
   }
 
   /** Paths of leaves by what became of them. */
   accounted(fate: 'mapped' | 'structural'): string[] {
-    return leaves(this.#value, this.at)
-      .map(([path]) => path)
-      .filter((path) => this.#fates.get(path) === fate);
-  }
-
-  #children(): Source[] {
-    if (Array.isArray(this.#value)) return this.elements();
-    return isObject(this.#value) ? Object.keys(this.#value).map((name) => this.get(name)) : [];
+    const paths: string[] = [];
+    const { at } = this;
+    this.#eachLeaf((_, fates, key, path) => {
+      if (fates.get(key) === fate) paths.push(`${at}${path()}`);
+    });
+    return paths;
   }
 
   #read(pattern: RegExp): string | undefined {
@@ -180,12 +224,46 @@ export class Source {
   }
 
   #refused(): undefined {
-    for (const [path] of leaves(this.#value, this.at)) if (!this.#fates.has(path)) this.#fates.set(path, 'invalid');
+    this.#eachLeaf((_, fates, key) => {
+      if (!fates.has(key)) fates.set(key, 'invalid');
+    });
   }
 
   #mark(fate: LeafFate): void {
-    if (isLeaf(this.#value)) this.#fates.set(this.at, fate);
-    else for (const [path] of leaves(this.#value, this.at)) this.#fates.set(path, fate);
+    this.#eachLeaf((_, fates, key) => fates.set(key, fate));
+  }
+
+  /** The object or array that this place is in. */
+  #held(): object {
+    const { holder } = this.#place;
+    const value = holder === undefined ? undefined : holder.#value;
+    return isContainer(value) ? value : NOTHING;
+  }
+
+  #fatesIn(container: object): Map<string | number, LeafFate> {
+    const known = this.#fates.get(container);
+    if (known !== undefined) return known;
+    const fates = new Map<string | number, LeafFate>();
+    this.#fates.set(container, fates);
+    return fates;
+  }
+
+  /** Visits every leaf here, with where its fate is written; `path` makes its path from here. */
+  #eachLeaf(
+    visit: (value: unknown, fates: Map<string | number, LeafFate>, key: string | number, path: () => string) => void,
+  ) {
+    if (isLeaf(this.#value)) {
+      visit(this.#value, this.#fatesIn(this.#held()), this.#place.key, () => '');
+      return;
+    }
+    const walk = (container: object, keys: readonly (string | number)[]): void => {
+      for (const [key, child] of childrenOf(container)) {
+        if (isLeaf(child))
+          visit(child, this.#fatesIn(container), key, () => [...keys, key].reduce<string>(childPath, ''));
+        else if (isContainer(child)) walk(child, [...keys, key]);
+      }
+    };
+    if (isContainer(this.#value)) walk(this.#value, []);
   }
 }
 
@@ -200,10 +278,17 @@ export function leaves(value: unknown, at: string): [path: string, value: string
 const isLeaf = (value: unknown): value is string | number | boolean =>
   typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
 
-const isContainer = (value: unknown): boolean => typeof value === 'object' && value !== null;
+const isContainer = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Members by name, elements by index. */
+const childrenOf = (container: object): readonly (readonly [key: string | number, child: unknown])[] =>
+  Array.isArray(container) ? container.map((child, index) => [index, child]) : Object.entries(container);
+
+const childPath = (at: string, key: string | number): string =>
+  typeof key === 'number' ? `${at}[${key}]` : memberPath(at, key);
 
 /** Names that are no plain word are quoted, so that two leaves never share a path. */
 const memberPath = (at: string, name: string): string =>

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Coding } from '@medplum/fhirtypes';
 import { parseNhsNumber, parseUbrn, SYSTEM, type Ubrn } from '../ids.ts';
 import type { MappingIssue } from '../issues.ts';
@@ -22,17 +23,24 @@ const ITEM_EXTENSION: Readonly<Record<WorklistName, string>> = {
   APPOINTMENT_SLOT_ISSUES: 'Extension-eRS-AppointmentSlotIssues-WorkListItem-1',
 };
 
+/** Items by the hash of the entry that they were read from. */
+type EntriesRead = MappedWorklist['read'];
+const NONE: EntriesRead = new Map();
+
 /**
  * Maps the answer of A008 for a provider list. An entry that names no referral is reported, never dropped (K1).
+ * @param before what an earlier answer of the same list was read as: an entry that says the same, word by word, is the same
+ * item, and its issues were told then. Of thousands of entries few change between two polls (architecture 5).
  * Issues: REQUIRED_ELEMENT_MISSING where the answer is no worklist; all others go with the value
  * Source: A008; target-model 1.3
  */
-export function mapWorklist(source: unknown, list: WorklistName): Mapped<MappedWorklist> {
-  return traceWorklist(source, list).mapped;
+export function mapWorklist(source: unknown, list: WorklistName, before: EntriesRead = NONE): Mapped<MappedWorklist> {
+  return traceWorklist(source, list, before).mapped;
 }
 
-export function traceWorklist(value: unknown, list: WorklistName): TracedWorklist {
-  const source = new Source(value, 'List');
+export function traceWorklist(value: unknown, list: WorklistName, before: EntriesRead = NONE): TracedWorklist {
+  const known = readBefore(value, before);
+  const source = new Source(withoutKnown(value, known), 'List');
   const entries = source.get('entry');
   if (source.get('resourceType').peek() !== 'List' || (entries.exists && !entries.isArray))
     return { mapped: { ok: false, issues: [{ code: 'REQUIRED_ELEMENT_MISSING', at: 'List' }] }, source, places: [] };
@@ -41,16 +49,15 @@ export function traceWorklist(value: unknown, list: WorklistName): TracedWorklis
   source.get('mode').structuralIf((mode) => mode === 'snapshot');
   const contained = readContained(source);
   const findings = new Findings();
-  const items: Omit<WorklistItem, 'unmapped'>[] = [];
-  const places: string[] = [];
+  const rows: Row[] = [];
   const unreadable: { index: number; ubrn?: Ubrn; issues: MappingIssue[] }[] = [];
   // Every element counts, even a null one: an index that is missing below would be a referral dropped in silence.
   for (const [index, entry] of entries.elements().entries()) {
-    const ubrn = readUbrn(entry);
-    if (ubrn) {
-      items.push(readItem(entry, ubrn, list, contained, findings));
-      places.push(entry.at);
-    } else {
+    const { hash, item } = known[index] ?? {};
+    const ubrn = item?.ubrn ?? readUbrn(entry);
+    if (ubrn)
+      rows.push({ at: entry.at, hash: hash ?? '', item: item ?? readItem(entry, ubrn, list, contained, findings) });
+    else {
       const at = entry.get('item').get('reference').at;
       unreadable.push({ index, issues: [{ code: 'REQUIRED_ELEMENT_MISSING', at }] });
     }
@@ -58,21 +65,76 @@ export function traceWorklist(value: unknown, list: WorklistName): TracedWorklis
   const leftovers = source.leftovers();
   for (const { path, invalid } of leftovers) findings.add(invalid ? 'VALUE_INVALID' : 'VALUE_UNMAPPED', path);
   // What stands in an entry that could not be read is the list's own, so that it is not lost with its item.
-  const readable = new Set(places);
+  const readable = new Set(rows.map(({ at }) => at));
   const byEntry = Map.groupBy(leftovers, ({ path }) => {
     const entry = /^List\.entry\[\d+\]/.exec(path)?.[0] ?? '';
     return readable.has(entry) ? entry : '';
   });
   const keptAt = (at: string, as: string): Unmapped[] =>
     (byEntry.get(at) ?? []).map(({ path, json }) => ({ path: `${as}${path.slice(at.length)}`, json }));
+  const items = rows.map(({ item, at }) => ('unmapped' in item ? item : { ...item, unmapped: keptAt(at, ENTRY) }));
   const mapped: MappedWorklist = {
     list,
-    items: items.map((item, index) => ({ ...item, unmapped: keptAt(places[index] ?? '', ENTRY) })),
+    items,
+    read: new Map(
+      rows.flatMap(({ hash }, index) => {
+        const item = items[index];
+        return item === undefined ? [] : [[hash, item] as const];
+      }),
+    ),
     unreadable,
     unmapped: keptAt('', ''),
   };
-  return { mapped: { ok: true, value: mapped, issues: findings.issues }, source, places };
+  return { mapped: { ok: true, value: mapped, issues: findings.issues }, source, places: rows.map(({ at }) => at) };
 }
+
+/** An entry that names a referral; what is left over of it is not known before all are read. */
+interface Row {
+  readonly at: string;
+  readonly hash: string;
+  readonly item: WorklistItem | Omit<WorklistItem, 'unmapped'>;
+}
+
+interface KnownEntry {
+  readonly hash: string;
+  /** Ids of the contained resources that it points at. */
+  readonly anchors: readonly string[];
+  readonly item: WorklistItem | undefined;
+}
+
+/** What was read before of the entries that say the same, with what is contained for them. */
+function readBefore(value: unknown, before: EntriesRead): readonly KnownEntry[] {
+  const contained = new Map(membersOf(value, 'contained').map((one) => [idOf(one), JSON.stringify(one)]));
+  return membersOf(value, 'entry').map((entry) => {
+    const text = JSON.stringify(entry);
+    const anchors = [...text.matchAll(/"#([^"]+)"/g)].map(([, id]) => id ?? '');
+    const whole = [text, ...anchors.map((id) => contained.get(id) ?? '')].join('\n');
+    const hash = createHash('sha1').update(whole).digest('base64url');
+    return { hash, anchors, item: before.get(hash) };
+  });
+}
+
+/** The answer without what need not be read again; what remains keeps its place. */
+function withoutKnown(value: unknown, known: readonly KnownEntry[]): unknown {
+  const [read, unread] = [known.filter(({ item }) => item), known.filter(({ item }) => item === undefined)];
+  if (read.length === 0) return value;
+  const needed = new Set(unread.flatMap(({ anchors }) => anchors));
+  const done = new Set(read.flatMap(({ anchors }) => anchors).filter((id) => !needed.has(id)));
+  return {
+    ...(value as object),
+    entry: membersOf(value, 'entry').map((one, index) => (known[index]?.item === undefined ? one : null)),
+    contained: membersOf(value, 'contained').map((one) => (done.has(idOf(one)) ? null : one)),
+  };
+}
+
+const membersOf = (value: unknown, name: 'contained' | 'entry'): readonly unknown[] => {
+  const members: unknown =
+    value !== null && typeof value === 'object' && name in value ? value[name as never] : undefined;
+  return Array.isArray(members) ? members : [];
+};
+
+const idOf = (resource: unknown): string =>
+  resource !== null && typeof resource === 'object' && 'id' in resource ? String(resource.id) : '';
 
 /** M-60 */
 function readUbrn(entry: Source): Ubrn | undefined {

@@ -1,4 +1,4 @@
-import type { WorklistItem, WorklistName } from '../../mappings/index.ts';
+import type { MappedWorklist, WorklistItem, WorklistName } from '../../mappings/index.ts';
 import type { SiteService } from '../core/index.ts';
 
 /** The latest complete answer of one worklist. */
@@ -6,6 +6,8 @@ export interface Snapshot {
   readonly polledAt: string;
   readonly sha1: string;
   readonly items: ReadonlyMap<string, WorklistItem>;
+  /** What the answer's entries were read as, so that those which say the same need not be read again. */
+  readonly read: MappedWorklist['read'];
 }
 
 /** The latest complete answers of all worklists, in memory; read again from the store's raw answers after a start. */

@@ -56,7 +56,7 @@ export async function poll(room: IntakeRoom, service: SiteService, list: Worklis
     await keep(room, service.id, list, { polledAt });
     return { kind: 'unchanged' };
   }
-  const mapped = await readAnswer(room, stored.value, list);
+  const mapped = await readAnswer(room, stored.value, list, previous?.read);
   if (mapped === undefined) {
     alerts.raise('worklist-incomplete', subject);
     return nothing;
@@ -84,17 +84,19 @@ const snapshotOf = (mapped: MappedWorklist, polledAt: string, sha1: string): Sna
   polledAt,
   sha1,
   items: new Map(mapped.items.map((item) => [item.ubrn, item])),
+  read: mapped.read,
 });
 
 async function readAnswer(
   room: IntakeRoom,
   binary: { id: string },
   list: WorklistName,
+  before?: MappedWorklist['read'],
 ): Promise<MappedWorklist | undefined> {
   const opened = await room.store.openBinary(binary.id);
   if (!opened.ok) return undefined;
   const source = parsed(await text(opened.value.stream).catch(() => ''));
-  const mapped = mapWorklist(source, list);
+  const mapped = mapWorklist(source, list, before);
   return mapped.ok ? mapped.value : undefined;
 }
 

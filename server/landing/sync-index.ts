@@ -30,7 +30,16 @@ export interface SyncSummary {
 const NOTHING: readonly never[] = [];
 
 /** Hash by which one item is known to be unchanged (I-10). */
-export const itemHash = (item: WorklistItem): string => createHash('sha1').update(sortedJson(item)).digest('base64url');
+export function itemHash(item: WorklistItem): string {
+  const known = itemHashes.get(item);
+  if (known !== undefined) return known;
+  const hash = createHash('sha1').update(sortedJson(item)).digest('base64url');
+  itemHashes.set(item, hash);
+  return hash;
+}
+
+/** An unchanged entry is the same item at every poll (mapWorklist), so its hash is made once. */
+const itemHashes = new WeakMap<WorklistItem, string>();
 
 /** All sync records in brief, so that a poll of thousands of unchanged entries reads nothing from the store. */
 export class SyncIndex {
