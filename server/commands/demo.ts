@@ -1,0 +1,78 @@
+import { parseArgs } from 'node:util';
+import { readServerConfig } from '../config.ts';
+import { systemClock } from '../core/index.ts';
+import { createLog } from '../log.ts';
+import { type Product, startProduct } from '../product.ts';
+import type { Command } from './command.ts';
+import { stopOnSignals } from './stop-on-signals.ts';
+
+/** `demo`: the product and the simulator in one process on loopback. */
+export const demo: Command = {
+  name: 'demo',
+  takes: '[--data DIR]',
+  summary: 'Runs server and simulator on loopback; what npm start does',
+  help: `  --data DIR  serves a folder of e-RS JSON instead of the sample trust
+
+The environment may set PORT, SIMULATOR_PORT, ERS_REQUESTS_PER_SECOND, LOG_LEVEL, and DATA_DIR to keep the store; without it the demo
+forgets everything when it ends.`,
+  exitCodes: { 0: 'stopped by a signal', 1: 'could not start' },
+  async run({ args, environment, version, say, complain }) {
+    const { values } = parseArgs({ args: [...args], options: { data: { type: 'string' } } });
+    // The simulator is loaded for the demo only.
+    const { DEMO_SECRET, startDemo } = await import('../demo.ts');
+    const read = readServerConfig({ ID_NAMESPACE_SECRET: DEMO_SECRET, ...environment });
+    if (!read.ok) {
+      complain(read.faults.join('\n'));
+      return 1;
+    }
+    const log = createLog(read.config.logLevel);
+    const brought = await startDemo({
+      port: Number(environment['SIMULATOR_PORT'] ?? 9100),
+      requestsPerSecond: Number(environment['ERS_REQUESTS_PER_SECOND'] ?? 10),
+      ...(values.data === undefined ? {} : { dataDirectory: values.data }),
+      ...(environment['DATA_DIR'] === undefined ? {} : { storeDirectory: environment['DATA_DIR'] }),
+    });
+    const { dataDirectory, ers, simulator, standingSession } = brought;
+    const started = await startProduct({
+      server: { ...read.config, dataDirectory },
+      ers,
+      version,
+      log,
+      clock: systemClock,
+      pollIntervalMs: 3_000,
+      standingSession,
+    });
+    if (!started.ok) {
+      await brought.close();
+      complain(started.fault);
+      return 1;
+    }
+    const { product } = started;
+    stopOnSignals(log, async () => {
+      await product.stop();
+      await brought.close();
+    });
+    say(welcome(product, simulator.baseUrl, simulator.controlUrl, dataDirectory));
+    return 0;
+  },
+};
+
+const welcome = ({ url }: Product, ersUrl: string, controlUrl: string, dataDirectory: string): string => `
+  facade     ${url}/fhir/R4
+  health     ${url}/health/ready     metrics ${url}/metrics
+  e-RS       ${ersUrl} (the simulator; its control door is ${controlUrl})
+  data       ${dataDirectory}
+
+Referrals are coming in. A first query, as an EPR would make it:
+
+  curl '${url}/fhir/R4/Task?status=requested&_include=Task:focus&_include=Task:patient&_count=1&_pretty=true'
+
+A first decision, with the Task's id and version from the answer:
+
+  curl -X PATCH '${url}/fhir/R4/Task/{id}' -H 'If-Match: W/"{version}"' -H 'Content-Type: application/json-patch+json' \\
+    -d '[{"op":"replace","path":"/status","value":"accepted"}]'
+
+What e-RS saw of it:
+
+  curl '${controlUrl}/calls'
+`;
