@@ -1,6 +1,6 @@
 import type { CapabilityStatement, CapabilityStatementRestResource } from '@medplum/fhirtypes';
 import { ukCoreProfile } from '../mappings/index.ts';
-import { artefact, canonicalOf } from './artefact.ts';
+import { artefact, CONFORMANCE_DATE, canonicalOf } from './artefact.ts';
 import { interactionsOf, type StoreFeatures } from './interactions.ts';
 import { servedOperations } from './operations.ts';
 import {
@@ -33,12 +33,10 @@ export interface StatementOptions {
   readonly capabilities: StoreFeatures;
   /** Of the software. */
   readonly version: string;
-  /** When this instance's abilities were settled: an instant. */
-  readonly date: string;
 }
 
 /** What this server does, no more and no less; a test walks it. Source: target-model 5 (`ers-facade`) */
-export function capabilityStatement({ publicUrl, capabilities, version, date }: StatementOptions): CapabilityStatement {
+export function capabilityStatement({ publicUrl, capabilities, version }: StatementOptions): CapabilityStatement {
   return {
     ...artefact(
       'CapabilityStatement',
@@ -46,7 +44,7 @@ export function capabilityStatement({ publicUrl, capabilities, version, date }: 
       'e-RS referrals in FHIR R4',
       'Referrals of the NHS e-Referral Service, read-only, and review Tasks that carry decisions back to it.',
     ),
-    date,
+    date: CONFORMANCE_DATE,
     kind: 'instance',
     software: { name: 'ers-fhir', version },
     implementation: { description: 'ers-fhir', url: `${publicUrl}/fhir/R4` },

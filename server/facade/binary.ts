@@ -18,18 +18,19 @@ export async function readBinary({ store }: FacadeRoom, call: Call<RouteOf<'read
   const opened = await store.openBinary(id);
   if (!opened.ok) return refuseForStore(opened);
   const { stream, contentType, size, versionId, lastUpdated } = opened.value;
-  const headers = { ...versionHeaders(versionId, lastUpdated), 'Content-Disposition': 'attachment' };
+  const headers = { ...versionHeaders(versionId, lastUpdated), Vary: 'Accept' };
   if (isUnmodified(call.headers, versionId, lastUpdated)) {
     stream.destroy();
-    return { status: 304, headers: versionHeaders(versionId, lastUpdated) };
+    return { status: 304, headers };
   }
   if (!wantsFhirBinary(call.query, call.headers)) {
-    return { status: 200, headers, stream: { bytes: stream, contentType, length: size } };
+    const asFile = { ...headers, 'Content-Disposition': 'attachment' };
+    return { status: 200, headers: asFile, stream: { bytes: stream, contentType, length: size } };
   }
   const { data: _, ...resource } = about.value;
   return {
     status: 200,
-    headers: versionHeaders(versionId, lastUpdated),
+    headers,
     stream: {
       bytes: Readable.from(asFhirJson({ ...resource, contentType }, stream)),
       contentType: 'application/fhir+json; charset=utf-8',

@@ -42,7 +42,7 @@ export function createFacade(options: FacadeOptions): Express {
   });
   app.use((error: unknown, req: Request, res: Response, next: NextFunction) => {
     if (res.headersSent) return next(error);
-    const refusal = refuseUnread(error);
+    const refusal = refuseUnread(error, room.limits.maxBodyBytes);
     if (refusal.status === 500) room.log.error('facade.request.failed', describeError(error));
     respond(req, res, refusal, false);
   });
@@ -103,9 +103,9 @@ async function operate(room: FacadeRoom, call: Call<RouteOf<'operation'>>): Prom
 }
 
 /** What express and its body reader throw before an interaction is reached; anything else is a defect. */
-function refuseUnread(error: unknown): Refusal {
+function refuseUnread(error: unknown, maxBytes: number): Refusal {
   const status = typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined;
-  if (status === 413) return refuse('body-too-large');
+  if (status === 413) return refuse('body-too-large', { text: `A body may have ${maxBytes} bytes here.` });
   if (status === 415) return refuse('media-type-unsupported', { text: 'Send UTF-8, uncompressed or gzip.' });
   if (status === 400) return refuse('body-unreadable');
   return refuse('internal-error');

@@ -1,7 +1,6 @@
 import type { CodeSystem, Parameters, ValueSet, ValueSetExpansionContains } from '@medplum/fhirtypes';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
 import { readResource } from './body.ts';
-import { versionHeadersOf } from './etag.ts';
 import { refuse } from './outcome.ts';
 import { readRejectionReasons } from './review.ts';
 import type { Call, FacadeRoom, RouteOf } from './room.ts';
@@ -51,7 +50,8 @@ export async function expandValueSet(room: FacadeRoom, call: Call<RouteOf<'opera
       contains: matching.slice(wish.offset, end),
     },
   };
-  return { status: 200, body, headers: id === undefined ? {} : versionHeadersOf(found) };
+  // No ETag: what is in force changes with the day, the value set does not.
+  return { status: 200, body };
 }
 
 /** Undefined: the codes are e-RS's, and have not been read yet. */

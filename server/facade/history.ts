@@ -48,7 +48,13 @@ function findPoint(room: FacadeRoom, { route, query }: Call<RouteOf<'history'>>)
       return refuse('parameter-unknown', { text: 'A history takes _count and _since.' });
     }
     const isSound = name === '_count' ? /^\d{1,6}$/.test(value) : isInstant(value);
-    if (!isSound) return refuse('parameter-invalid', { text: `${name} cannot have this value.` });
+    if (!isSound)
+      return refuse('parameter-invalid', {
+        text:
+          name === '_count'
+            ? '_count takes a whole number from 0 up.'
+            : '_since takes an instant with its time zone, such as 2026-01-05T09:00:00Z.',
+      });
     known.set(name, name === '_count' ? String(Math.min(Number(value), room.limits.maxCount)) : value);
   }
   if (!known.has('_count')) known.set('_count', String(room.limits.defaultCount));

@@ -43,11 +43,14 @@ function mediaRanges(text: string): MediaRange[] {
   });
 }
 
+/** How much a client wants a media type, 0 to 1. Source: RFC 9110 12.4.2 */
+const weightOf = ({ parameters }: MediaRange): number => Number(parameters.get('q') ?? 1);
+
 function isFhirJson({ type, parameters }: MediaRange): boolean {
   const version = parameters.get('fhirversion');
   return (
     JSON_FORMATS.has(type) &&
-    Number(parameters.get('q') ?? 1) > 0 &&
+    weightOf({ type, parameters }) > 0 &&
     (version === undefined || /^4\.0(\.1)?$/.test(version))
   );
 }
@@ -56,8 +59,8 @@ function isFhirJson({ type, parameters }: MediaRange): boolean {
 export function wantsFhirBinary(query: URLSearchParams, headers: IncomingHttpHeaders): boolean {
   const format = query.get('_format')?.replaceAll(' ', '+');
   if (format !== undefined) return mediaRanges(format).some(isFhirJson);
-  const [first] = mediaRanges(headers.accept ?? '*/*');
-  return first?.type === 'application/fhir+json';
+  const best = mediaRanges(headers.accept ?? '*/*').reduce((a, b) => (weightOf(b) > weightOf(a) ? b : a));
+  return best.type === 'application/fhir+json';
 }
 
 /** Preferences of RFC 7240 that R4 names. */

@@ -1,27 +1,36 @@
+import { createHash } from 'node:crypto';
 import type { CapabilityStatement, Resource } from '@medplum/fhirtypes';
 import { type ConformanceType, conformanceResources, searchEntriesOf } from '../../conformance/index.ts';
 import type { Stored } from '../core/index.ts';
 
 /** What we publish ourselves, in memory. */
 export interface Published {
-  readonly statement: CapabilityStatement;
+  readonly statement: Stored<CapabilityStatement>;
   find(type: ConformanceType, id: string): Stored | undefined;
   findByUrl(type: ConformanceType, url: string): Stored | undefined;
   /** Those that a checked search matches, by id. */
   search(type: ConformanceType, parameters: URLSearchParams): Stored[];
 }
 
+/** Publishes the statement and the artefacts of this release. */
 export function publish(statement: CapabilityStatement): Published {
-  const all = [statement, ...conformanceResources()].map((resource) => resource as Stored);
+  const all = [statement, ...conformanceResources()].map(asPublished);
+  const ours = all.find(({ resourceType }) => resourceType === 'CapabilityStatement') as Stored<CapabilityStatement>;
   all.sort((a, b) => (a.id < b.id ? -1 : 1));
   const ofType = (type: ConformanceType) => all.filter((resource) => resource.resourceType === type);
   return {
-    statement,
+    statement: ours,
     find: (type, id) => ofType(type).find((resource) => resource.id === id),
     findByUrl: (type, url) => ofType(type).find((resource) => 'url' in resource && resource.url === url),
     search: (type, parameters) =>
       ofType(type).filter((resource) => [...parameters].every(([name, value]) => matches(type, resource, name, value))),
   };
+}
+
+/** The version is a hash of what an artefact says, so that a client which kept it learns of every change. */
+function asPublished(resource: Resource): Stored {
+  const versionId = createHash('sha256').update(JSON.stringify(resource)).digest('hex').slice(0, 16);
+  return { ...resource, meta: { ...resource.meta, versionId } } as Stored;
 }
 
 /** Whether one parameter holds; those that only shape the answer hold always. */

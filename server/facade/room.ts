@@ -30,7 +30,6 @@ export function furnish({ limits, secret, registry: _, ...options }: FacadeOptio
     publicUrl: options.publicUrl,
     capabilities: options.store.capabilities,
     version: options.version,
-    date: options.clock.now().toISOString(),
   });
   return {
     ...options,

@@ -49,11 +49,13 @@ export function findRoute(method: string, path: string, features: StoreFeatures)
   if (route) return route;
   const allowed = Object.keys(target.methods).filter((name) => target.methods[name] !== undefined);
   const allow = (allowed.includes('GET') ? [...allowed, 'HEAD'] : allowed).join(', ');
-  const text = allow === '' ? undefined : `Here can be used: ${allow}. Clients write Tasks only.`;
-  return {
-    pattern: target.pattern,
-    refusal: refuse('method-not-allowed', { headers: { Allow: allow }, ...(text === undefined ? {} : { text }) }),
-  };
+  if (allow === '') {
+    const text =
+      'Nothing can be done at this path: batches and this history are not offered. See /metadata for what is.';
+    return { pattern: target.pattern, refusal: refuse('method-not-allowed', { headers: { Allow: '' }, text }) };
+  }
+  const text = `Here can be used: ${allow}. Clients write Tasks only.`;
+  return { pattern: target.pattern, refusal: refuse('method-not-allowed', { headers: { Allow: allow }, text }) };
 }
 
 function findTarget(segments: readonly string[], features: StoreFeatures): Target | Unrouted {

@@ -16,6 +16,8 @@ export interface SearchRules {
   readonly isLenient: boolean;
   readonly defaultCount: number;
   readonly maxCount: number;
+  /** Our own base: a reference written in full is the same as one written below it. */
+  readonly baseUrl: string;
 }
 
 /** A search that says nothing which the CapabilityStatement does not offer. */
@@ -27,11 +29,11 @@ export interface CheckedSearch {
 type Verdict = 'known' | 'unknown' | Refusal;
 
 /** Parameters that shape the answer, on every type that the store keeps. Source: R4 search.html */
-const SHAPES: Readonly<Record<string, RegExp>> = {
-  _count: /^\d{1,6}$/,
-  _total: /^(none|estimate|accurate)$/,
-  _summary: /^(true|text|data|count|false)$/,
-  _elements: /^[A-Za-z]+(,[A-Za-z]+)*$/,
+const SHAPES: Readonly<Record<string, { readonly takes: RegExp; readonly remedy: string }>> = {
+  _count: { takes: /^\d{1,6}$/, remedy: 'a whole number from 0 up' },
+  _total: { takes: /^(none|estimate|accurate)$/, remedy: 'none, estimate or accurate' },
+  _summary: { takes: /^(true|text|data|count|false)$/, remedy: 'true, text, data, count or false' },
+  _elements: { takes: /^[A-Za-z]+(,[A-Za-z]+)*$/, remedy: 'names of elements of the type, with commas between them' },
 };
 /** What a search among our own artefacts, which are few, is content with. */
 const CONFORMANCE_SHAPES: ReadonlySet<string> = new Set(['_count', '_total']);
@@ -59,19 +61,26 @@ export function checkSearch(
     } else if (name === '_count') {
       checked.set(name, String(Math.min(Number(value), rules.maxCount)));
     } else {
-      checked.append(name, value);
+      checked.append(name, isConformanceType(type) ? value : belowBase(value, rules.baseUrl));
     }
   }
   if (!checked.has('_count')) checked.set('_count', String(rules.defaultCount));
   return { query: checked.toString(), ignored };
 }
 
+/** References as our bundles write them in full, as the store knows them. */
+const belowBase = (value: string, baseUrl: string): string =>
+  value
+    .split(',')
+    .map((one) => (one.startsWith(`${baseUrl}/`) ? one.slice(baseUrl.length + 1) : one))
+    .join(',');
+
 function judge(type: ServedType, name: string, value: string, hasCustom: boolean): Verdict {
   if (value === '') return refuse('parameter-invalid', { text: `${shown(name)} has no value: leave it out.` });
   const shape = SHAPES[name];
   if (shape) {
     if (isConformanceType(type) && !CONFORMANCE_SHAPES.has(name)) return 'unknown';
-    return shape.test(value) ? 'known' : refuse('parameter-invalid', { text: `${name} cannot have this value.` });
+    return shape.takes.test(value) ? 'known' : refuse('parameter-invalid', { text: `${name} takes ${shape.remedy}.` });
   }
   if (isConformanceType(type))
     return searchEntriesOf(type, hasCustom).some(({ code }) => code === name) ? 'known' : 'unknown';
@@ -84,7 +93,9 @@ function judgeSort(type: ServedType, value: string, hasCustom: boolean): Verdict
   const codes = new Set(searchEntriesOf(type, hasCustom).map(({ code }) => code));
   return value.split(',').every((key) => codes.has(key.replace(/^-/, '')))
     ? 'known'
-    : refuse('parameter-invalid', { text: '_sort names a parameter that the type does not have.' });
+    : refuse('parameter-invalid', {
+        text: `_sort takes search parameters of ${type}, with a minus before those that descend: see /metadata.`,
+      });
 }
 
 function judgeInclude(type: ServedType, name: string, value: string, hasCustom: boolean): Verdict {

@@ -40,6 +40,7 @@ function findPoint(room: FacadeRoom, call: Call<RouteOf<'search'>>): PagePoint |
     isLenient: readPreferences(call.headers).isLenient,
     defaultCount: room.limits.defaultCount,
     maxCount: room.limits.maxCount,
+    baseUrl: room.baseUrl,
   });
   if (isRefusal(checked)) return checked;
   const { query, ignored } = checked;

@@ -36,9 +36,19 @@ function readProposal({ limits }: FacadeRoom, call: Call): Propose | Refusal | u
   if (call.body === undefined || call.body.trim() === '') return undefined;
   const read = readResource(call, 'Parameters');
   if (isRefusal(read)) return read;
-  const named = (name: string) => read.resource.parameter?.find((parameter) => parameter.name === name);
-  const patch = named('patch')?.valueString;
-  const task = named('task')?.resource;
+  const given = read.resource.parameter ?? [];
+  const named = (name: string) => given.find((parameter) => parameter.name === name);
+  const [patch, task] = [named('patch')?.valueString, named('task')?.resource];
+  if (
+    given.some(({ name }) => name !== 'patch' && name !== 'task') ||
+    (named('patch') && patch === undefined) ||
+    (named('task') && task === undefined)
+  ) {
+    // A misspelt parameter must not be taken for "nothing proposed", which is always well.
+    return refuse('parameter-invalid', {
+      text: '$ers-validate-decision takes patch, a JSON Patch as valueString, or task, a Task as resource; or neither.',
+    });
+  }
   if (patch !== undefined && task !== undefined) {
     return refuse('parameter-invalid', { text: 'Give patch or task, not both.' });
   }

@@ -19,7 +19,6 @@ const statement = capabilityStatement({
   publicUrl: 'http://127.0.0.1:8080',
   capabilities: { typeHistory: true, customSearchParameters: true },
   version: '0.1.0',
-  date: '2026-01-05T00:00:00Z',
 });
 const byUrl = new Map(resources.flatMap((resource) => ('url' in resource ? [[resource.url, resource] as const] : [])));
 
@@ -121,7 +120,6 @@ describe('the CapabilityStatement', () => {
       publicUrl: 'http://127.0.0.1:8080',
       capabilities: { typeHistory: false, customSearchParameters: false },
       version: '0.1.0',
-      date: '2026-01-05T00:00:00Z',
     });
     const text = JSON.stringify(less);
     expect(text).not.toContain('ers-pathway-start');

@@ -91,7 +91,7 @@ describe('$ers-validate-decision', () => {
     expect(named(queued.body, 'operation')?.valueCode).toBe('A013');
   });
 
-  test('refuses a patch that is no JSON, and patch and task together', async () => {
+  test('refuses a patch that is no JSON, patch and task together, and a misspelt name that would seem to propose nothing', async () => {
     await using world = await startFacade();
     const path = '/Task/task-1/$ers-validate-decision';
     expect((await post(world, path, [{ name: 'patch', valueString: '[' }])).status).toBe(400);
@@ -100,6 +100,17 @@ describe('$ers-validate-decision', () => {
       { name: 'task', resource: await world.task() },
     ];
     expect((await post(world, path, both)).status).toBe(400);
+    for (const wrong of [
+      { name: 'ptch', valueString: '[]' },
+      { name: 'patch', valueCode: 'x' },
+      { name: 'task', valueString: 'x' },
+    ]) {
+      const refused = await post(world, path, [wrong]);
+      expect([refused.status, issueOf(refused.body)?.details?.text]).toEqual([
+        400,
+        expect.stringContaining('takes patch'),
+      ]);
+    }
     expect((await post(world, '/Task/none/$ers-validate-decision')).status).toBe(404);
   });
 });

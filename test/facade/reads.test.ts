@@ -62,6 +62,15 @@ describe('a read', () => {
     expect((await get('/Organization/gone-1')).status).toBe(410);
   });
 
+  test.each(['/Task/task-1?bogus=true', '/Task/task-1?_elements=status', '/Binary/binary-1?_summary=true'])(
+    'of %s is refused, since a parameter that is passed over would seem obeyed',
+    async (path) => {
+      const refused = await get(path);
+      expect([refused.status, codeOf(refused.body)]).toEqual([400, 'parameter-unknown']);
+      expect((await get(path, { Prefer: 'handling=lenient' })).status).toBe(200);
+    },
+  );
+
   test('by HEAD answers the headers of GET without the body', async () => {
     const answer = await request(world.url).head('/fhir/R4/Task/task-1');
     expect([answer.status, answer.headers['etag']]).toEqual([200, expect.stringMatching(/^W\/"/)]);
@@ -113,6 +122,14 @@ describe('a Binary', () => {
     expect(Buffer.compare(Buffer.from(answer.body.data, 'base64'), PDF)).toBe(0);
   });
 
+  test.each([
+    ['application/fhir+json;q=0.5, application/pdf', 'application/pdf'],
+    ['application/pdf;q=0.1, application/fhir+json;q=0.9', 'application/fhir+json; charset=utf-8'],
+  ])('asked for as Accept %s is what weighs most, %s, and says that it depends on Accept', async (accept, type) => {
+    const { headers } = await get('/Binary/binary-1', { Accept: accept });
+    expect([headers['content-type'], headers['vary']]).toEqual([type, 'Accept']);
+  });
+
   test('that a client has already is not sent again', async () => {
     const { headers } = await request(world.url).head('/fhir/R4/Binary/binary-1');
     expect((await get('/Binary/binary-1', { 'If-None-Match': headers['etag'] ?? '' })).status).toBe(304);
@@ -124,6 +141,19 @@ describe('a Binary', () => {
 });
 
 describe('a search', () => {
+  test('takes a reference written in full, as bundles write it, for the same as one below the base', async () => {
+    const bundle = (await get('/Task')).body as Bundle;
+    const focus = bundle.entry?.flatMap(({ resource }) =>
+      resource?.resourceType === 'Task' ? (resource.focus?.reference ?? []) : [],
+    )[0];
+    const [short, full, elsewhere] = await Promise.all(
+      ['', `${world.url}/fhir/R4/`, 'http://elsewhere.example/fhir/R4/'].map((base) =>
+        get(`/Task?focus=${base}${focus}&_total=accurate`),
+      ),
+    );
+    expect([short?.body.total, full?.body.total, elsewhere?.body.total]).toEqual([1, 1, 0]);
+  });
+
   test('S-1: answers the worklist with its referrals and patients in one Bundle', async () => {
     const answer = await get('/Task?status=requested&_include=Task:focus&_include=Task:patient&_total=accurate');
     const bundle = answer.body as Bundle;

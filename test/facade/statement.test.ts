@@ -187,7 +187,29 @@ describe('artefacts', () => {
       ]);
     }
     const read = await fetch(`${world.fhir}/CodeSystem/ers-decision`);
-    expect([read.status, read.headers.get('etag')]).toEqual([200, 'W/"1"']);
+    const etag = read.headers.get('etag') ?? '';
+    const again = await fetch(`${world.fhir}/CodeSystem/ers-decision`, { headers: { 'If-None-Match': etag } });
+    expect([read.status, again.status]).toEqual([200, 304]);
+  });
+
+  test('have an ETag made of what they say, and no date, so that a release which changes one reaches whoever kept it', async () => {
+    const answers = await Promise.all(
+      ['CodeSystem/ers-decision', 'ValueSet/ers-decision', 'metadata'].map((path) => fetch(`${world.fhir}/${path}`)),
+    );
+    expect(new Set(answers.map(({ headers }) => headers.get('etag'))).size).toBe(3);
+    expect(answers.map(({ headers }) => headers.get('last-modified'))).toEqual([null, null, null]);
+    const since = { 'If-Modified-Since': new Date().toUTCString() };
+    expect((await fetch(`${world.fhir}/metadata`, { headers: since })).status).toBe(200);
+  });
+
+  test('the statement of another instance is the same, byte by byte, but for its address', async () => {
+    await using other = await startFacade();
+    const [here, there] = await Promise.all(
+      [world, other].map(async ({ fhir }) => (await fetch(`${fhir}/metadata`)).text()),
+    );
+    expect(there?.replaceAll(other.url, world.url).replace(/"versionId":"[^"]+"/, '')).toBe(
+      here?.replace(/"versionId":"[^"]+"/, ''),
+    );
   });
 
   test('are listed with the mirrors of A004 that the store holds, page by page', async () => {

@@ -236,22 +236,22 @@ function parseValues(
   const { kind, code } = parameter;
   switch (kind) {
     case 'uri':
-      if (modifier !== undefined) return unknownModifier(code, modifier);
+      if (modifier !== undefined) return unknownModifier(code, modifier, kind);
       return { kind: 'token', parameter, tokens: values.map((uri) => ({ code: uri, system: '' })), isNegated: false };
     case 'token':
-      if (modifier !== undefined && modifier !== 'not') return unknownModifier(code, modifier);
+      if (modifier !== undefined && modifier !== 'not') return unknownModifier(code, modifier, kind);
       return { kind: 'token', parameter, tokens: values.map(parseToken), isNegated: modifier === 'not' };
     case 'reference':
       if (modifier === 'identifier')
         return { kind: 'token', parameter, tokens: values.map(parseToken), isNegated: false };
-      if (modifier !== undefined && !isKeptType(modifier)) return unknownModifier(code, modifier);
+      if (modifier !== undefined && !isKeptType(modifier)) return unknownModifier(code, modifier, kind);
       return { kind: 'reference', parameter, targets: values.map((value) => parseTarget(value, modifier)) };
     case 'string':
       if (modifier !== undefined && modifier !== 'exact' && modifier !== 'contains')
-        return unknownModifier(code, modifier);
+        return unknownModifier(code, modifier, kind);
       return { kind: 'string', parameter, match: modifier ?? 'start', texts: values };
     case 'date': {
-      if (modifier !== undefined) return unknownModifier(code, modifier);
+      if (modifier !== undefined) return unknownModifier(code, modifier, kind);
       const dates = values.map(parseDateValue);
       return dates.every((date) => date !== undefined) ? { kind: 'date', parameter, dates } : badDate(code);
     }
@@ -293,7 +293,7 @@ function parseChain(
   if (!parameter) return unknown(parameters, type, code);
   if (parameter.kind !== 'reference')
     return failure('invalid', `${code} is no reference, so nothing can be chained to it`);
-  if (named !== undefined && !isKeptType(named)) return unknownModifier(code, named);
+  if (named !== undefined && !isKeptType(named)) return unknownModifier(code, named, parameter.kind);
   const candidates = named === undefined ? (parameter.targets.length > 0 ? parameter.targets : KEPT_TYPES) : [named];
   const parsed = candidates.map((target) => ({
     type: target,
@@ -328,8 +328,19 @@ function unknown(parameters: Parameters, type: string, code: string, inside?: st
   return failure('invalid', `${where}${shown(code)} is no search parameter of ${type}. Offered: ${offered}`);
 }
 
-const unknownModifier = (code: string, modifier: string) =>
-  failure('invalid', `The modifier :${shown(modifier)} is not supported on ${code}`);
+const MODIFIERS: Readonly<Record<Parameter['kind'], string>> = {
+  token: ':not, :missing',
+  reference: ':identifier, :missing, or the name of a type',
+  string: ':exact, :contains, :missing',
+  date: ':missing',
+  uri: ':missing',
+};
+
+const unknownModifier = (code: string, modifier: string, kind?: Parameter['kind']) =>
+  failure(
+    'invalid',
+    `The modifier :${shown(modifier)} is not supported on ${code}; ${kind === undefined ? 'it takes none' : `it takes ${MODIFIERS[kind]}`}`,
+  );
 
 const badDate = (code: string) =>
   failure('invalid', `${code} must be a date or dateTime, with eq, ne, gt, lt, ge, le, sa, eb or ap before it`);
