@@ -106,7 +106,7 @@ describe('$ers-validate-decision', () => {
       { name: 'task', valueString: 'x' },
     ]) {
       const refused = await post(world, path, [wrong]);
-      expect([refused.status, issueOf(refused.body)?.details?.text]).toEqual([
+      expect([refused.status, refused.body.issue[0].details.text]).toEqual([
         400,
         expect.stringContaining('takes patch'),
       ]);
