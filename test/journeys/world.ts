@@ -53,11 +53,17 @@ export interface WorldOptions extends SimulatorOptions {
   readonly isSignedIn?: boolean;
   readonly unattended?: SiteService['unattended'];
   readonly pollIntervalMs?: number;
+  /** Polls that e-RS permits a service in a day. Default: lifted. */
+  readonly pollsPerDay?: number;
 }
 
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
-  const { isSignedIn = true, unattended = [], pollIntervalMs = 3_600_000, ...simulated } = options;
-  const simulator = await startSimulator({ port: 0, ...simulated });
+  const { isSignedIn = true, unattended = [], pollIntervalMs = 3_600_000, pollsPerDay, ...simulated } = options;
+  const simulator = await startSimulator({
+    port: 0,
+    ...simulated,
+    ...(pollsPerDay === undefined ? {} : { pollsPerDay }),
+  });
   const directory = mkdtempSync(join(tmpdir(), 'ers-fhir-world-'));
   const log: LogLine[] = [];
   const session = isSignedIn ? await signIn(simulator) : undefined;
@@ -88,7 +94,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
           ...(bookableType === 'TRIAGE' ? {} : { bookableType }),
         })),
         requestsPerSecond: undefined,
-        pollsPerDay: undefined,
+        pollsPerDay,
         proxy: undefined,
       },
       version: '0.0.0-test',

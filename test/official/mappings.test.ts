@@ -59,11 +59,13 @@ const SOURCES: readonly [path: string, kind: SourceKind][] = [
       .filter((file) => file.endsWith('.json'))
       .map((file) => [`${folder}/responses/${file}`, kind] as [string, SourceKind]),
   ),
-  ['retrieveWorklist/responses/ReferralsForReview.json', 'REFERRALS_FOR_REVIEW'],
-  ['retrieveWorklist/responses/FilteredByService.json', 'REFERRALS_FOR_REVIEW'],
-  ['retrieveWorklist/responses/FilteredBySpecialty.json', 'REFERRALS_FOR_REVIEW'],
-  ['retrieveWorklist/responses/FilteredByClinician.json', 'REFERRALS_FOR_REVIEW'],
-  ['retrieveWorklist/responses/AppointmentSlotIssues.json', 'APPOINTMENT_SLOT_ISSUES'],
+  // A008. The lists of referrers are none of ours: what only they say is kept, and counted, as if one came by mistake.
+  ...readdirSync(join(STU3, 'retrieveWorklist/responses'))
+    .filter((file) => file.endsWith('.json'))
+    .map((file): [string, SourceKind] => [
+      `retrieveWorklist/responses/${file}`,
+      file === 'AppointmentSlotIssues.json' ? 'APPOINTMENT_SLOT_ISSUES' : 'REFERRALS_FOR_REVIEW',
+    ]),
 ];
 
 const mapped = (source: unknown, kind: SourceKind): Mapped<MappedReferral | MappedWorklist> =>
@@ -108,6 +110,7 @@ describe.each(SOURCES)('%s', (path, kind) => {
 test('the examples are all there: 8 of A005, and at least one of each other answer', () => {
   const count = (folder: string) => SOURCES.filter(([path]) => path.startsWith(`${folder}/`)).length;
   expect(count('retrieveReferralRequest')).toBe(8);
+  expect(count('retrieveWorklist')).toBe(9);
   for (const [folder] of REFERRALS) expect(count(folder)).toBeGreaterThan(0);
   expect(Object.keys(KEPT).filter((path) => !SOURCES.some(([known]) => known === path))).toEqual([]);
 });
