@@ -96,3 +96,18 @@ describe('the rooms', () => {
     expect(readers.filter((file) => file !== 'server/config.ts' && file !== 'server/main.ts')).toEqual([]);
   });
 });
+
+describe('the invariants', () => {
+  /** The design's list: what the product promises, each proven by a test whose title cites it. */
+  const INVARIANTS = ['K1', 'K2', 'K3', 'K4', 'D1', 'D2', 'D3', 'D4', 'B1', 'P1'];
+  const titles = filesBelow('test')
+    .filter((file) => file.endsWith('.test.ts') || file.startsWith('test/contract/'))
+    .flatMap((file) => [
+      ...readFileSync(join(ROOT, file), 'utf8').matchAll(/\btest(?:\.each\([\s\S]*?\))?\(\s*(['`])([\s\S]*?)\1/g),
+    ])
+    .map(([, , title]) => title ?? '');
+
+  test.each(INVARIANTS)('%s is cited by the title of a test, because a promise without proof is none', (invariant) => {
+    expect(titles.filter((title) => new RegExp(`\\b${invariant}\\b`).test(title))).not.toEqual([]);
+  });
+});
