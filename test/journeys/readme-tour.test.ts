@@ -61,11 +61,14 @@ describe('the tour of the README', () => {
         : await run(request);
       answers.push({ line: request.line, ...answer });
     }
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200, 422, 200, 200]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200, 422, 200, 200, 200]);
     expect(answers[0]?.text).toContain('"resourceType":"Patient"');
+    expect(answers[1]?.text).toContain('"resourceType":"ServiceRequest"');
+    expect(answers[1]?.text).toContain('"value":"9993886947"');
     expect(answers[5]?.text).toContain('"endpoint":"A013"');
     expect(answers[6]?.text).toContain('Task.statusReason');
     expect(answers[7]?.text).toContain('SERVICE_INAPPROPRIATE');
+    expect(answers[9]?.text).toContain('"severity":"error"');
     const rejected = await until(async () => {
       const task = await (await fetch(`${demo.url}/fhir/R4/Task/72276452-c83d-5104-b145-f4ca2d41666d`)).text();
       return task.includes('recorded-version') ? task : undefined;
