@@ -67,6 +67,8 @@ export async function benchUnchanged(): Promise<Row[]> {
   const budget: Budget = {
     admit: async () => true,
     slowDown: () => {},
+    hearErsTime: () => {},
+    pollsOf: async () => ({ now: new Date(0), spent: [], left: undefined, nextAt: new Date(0) }),
     spendPoll: async () => ({ granted: true }),
     nextPollAt: async () => new Date(0),
   };

@@ -57,6 +57,9 @@ export function capabilityStatement({ publicUrl, capabilities, version }: Statem
         documentation:
           'Every update needs If-Match. Patient identifiers are best sent in the body of POST [type]/_search. An unknown search parameter is refused unless Prefer: handling=lenient is sent.',
         resource: SERVED_TYPES.map((type) => served(type, capabilities)),
+        operation: servedOperations
+          .filter(({ level }) => level === 'system')
+          .map(({ code, definition }) => ({ name: code, definition })),
       },
     ],
   };

@@ -181,6 +181,8 @@ const FACADE_ISSUE = {
   'version-conflict': ['Somebody changed the resource since you read it.'],
   'identifier-in-url': ['This installation takes patient identifiers in request bodies only.'],
   'engine-unavailable': ['No engine is active to carry this out.'],
+  'service-unknown': ['This installation has no such e-RS service.'],
+  'list-unknown': ['This service is not read from that worklist.'],
   'ers-unavailable': ['e-RS did not answer.'],
   'store-refused': ['The FHIR store refused the write.'],
   'internal-error': ['Something went wrong here.'],

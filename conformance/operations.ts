@@ -6,8 +6,9 @@ import type { ServedType } from './search-table.ts';
 export interface ServedOperation {
   /** Without the dollar sign. */
   readonly code: string;
-  readonly type: ServedType;
-  readonly level: 'type' | 'instance' | 'both';
+  /** Absent at the level of the system. */
+  readonly type?: ServedType;
+  readonly level: 'system' | 'type' | 'instance' | 'both';
   readonly definition: string;
 }
 
@@ -18,8 +19,8 @@ const output = (name: string, type: string, documentation: string, min = 0): Ope
 
 function operation(
   code: string,
-  resource: 'Task' | 'ServiceRequest',
-  level: 'type' | 'instance',
+  resource: 'Task' | 'ServiceRequest' | undefined,
+  level: 'system' | 'type' | 'instance',
   title: string,
   description: string,
   affectsState: boolean,
@@ -30,8 +31,8 @@ function operation(
     kind: 'operation',
     affectsState,
     code,
-    resource: [resource],
-    system: false,
+    ...(resource === undefined ? {} : { resource: [resource] }),
+    system: level === 'system',
     type: level === 'type',
     instance: level === 'instance',
     parameter,
@@ -86,11 +87,36 @@ export const operationDefinitions: readonly OperationDefinition[] = [
       output('return', 'ServiceRequest', 'The referral.', 1),
     ],
   ),
+  operation(
+    'ers-poll',
+    undefined,
+    'system',
+    'Read a worklist of a service now',
+    'Spends one of the polls that e-RS permits for the service in any 24 hours, from the same ledger as the polls that come by themselves; refused with 429 when none is left. What is new on the list is brought in afterwards.',
+    true,
+    [
+      input('service', 'string', 'The number of the e-RS service.', 1),
+      input(
+        'list',
+        'code',
+        'REFERRALS_FOR_REVIEW or APPOINTMENT_SLOT_ISSUES; without it the list of the service whose turn it is.',
+      ),
+      output('list', 'code', 'The list that was read.', 1),
+      output('listed', 'unsignedInt', 'How many referrals are on it.', 1),
+      output('changed', 'boolean', 'Whether it says anything else than at the poll before.', 1),
+      output(
+        'pollsLeft',
+        'unsignedInt',
+        'How many polls of the service are left now; absent where the limit is lifted.',
+      ),
+      output('nextPollAt', 'instant', 'When the next one may be spent; absent where the limit is lifted.'),
+    ],
+  ),
 ];
 
-const ours = (code: string, type: ServedType, level: ServedOperation['level']): ServedOperation => ({
+const ours = (code: string, type: ServedType | undefined, level: ServedOperation['level']): ServedOperation => ({
   code,
-  type,
+  ...(type === undefined ? {} : { type }),
   level,
   definition: canonicalOf('OperationDefinition', code),
 });
@@ -101,6 +127,7 @@ export const servedOperations: readonly ServedOperation[] = [
   ours('ers-validate-decision', 'Task', 'instance'),
   ours('ers-refresh', 'ServiceRequest', 'instance'),
   ours('ers-fetch', 'ServiceRequest', 'type'),
+  ours('ers-poll', undefined, 'system'),
   {
     code: 'expand',
     type: 'ValueSet',

@@ -29,6 +29,7 @@ const service = z.strictObject({
   name: z.string().optional(),
   bookableType: z.enum(['DIRECTLY_BOOKABLE', 'INDIRECTLY_BOOKABLE']).optional(),
   lists: z.array(list).min(1).default(['REFERRALS_FOR_REVIEW']),
+  pollSplit: z.partialRecord(list, z.number().int().min(1)).optional(),
   unattended: z.array(decision).default([]),
 });
 
@@ -82,7 +83,8 @@ export const VARIABLES = {
   }),
   ERS_KEY_ID: variable(z.string().min(1), { meaning: 'Key id (kid) of that key' }),
   ERS_SERVICES: variable(z.string().min(2), {
-    meaning: 'Services to synchronise: JSON, or a file of it: `[{"id","name","bookableType","lists","unattended"}]`',
+    meaning:
+      'Services to synchronise: JSON, or a file of it: `[{"id","name","bookableType","lists","pollSplit","unattended"}]`',
   }),
   ERS_REQUESTS_PER_SECOND: variable(wholeNumber(1, 1_000), {
     default: '10',
@@ -225,6 +227,7 @@ export function readConfig(environment: Environment): ReadConfig<Config> {
   const server = serverConfig(environment, faults);
   const values = readValues(environment, ERS_NAMES, faults);
   const services = values.ERS_SERVICES === undefined ? [] : readServices(values.ERS_SERVICES, faults);
+  if (values.ERS_POLLS_PER_DAY !== undefined) checkSplits(services, values.ERS_POLLS_PER_DAY, faults);
   const privateKeyPem =
     values.ERS_PRIVATE_KEY_FILE === undefined
       ? ''
@@ -275,9 +278,25 @@ function readServices(text: string, faults: string[]): SiteService[] {
   const ids = read.data.map(({ id }) => id);
   const twice = ids.filter((id, index) => ids.indexOf(id) !== index);
   if (twice.length > 0) faults.push(`ERS_SERVICES names ${twice.join(', ')} twice.`);
-  return read.data.map(({ name, bookableType, ...rest }) => ({
+  return read.data.map(({ name, bookableType, pollSplit, ...rest }) => ({
     ...rest,
+    ...(pollSplit === undefined ? {} : { pollSplit }),
     ...(name === undefined ? {} : { name }),
     ...(bookableType === undefined ? {} : { bookableType }),
   }));
+}
+
+/** Each list that is to be read needs a poll a day, and no service more than are permitted. */
+function checkSplits(services: readonly SiteService[], pollsPerDay: number, faults: string[]): void {
+  for (const { id, lists, pollSplit } of services) {
+    if (pollSplit === undefined) continue;
+    const named = Object.keys(pollSplit);
+    const sum = Object.values(pollSplit).reduce((total, count) => total + count, 0);
+    if (lists.some((list) => !named.includes(list)) || named.some((name) => !lists.some((list) => list === name))) {
+      faults.push(`ERS_SERVICES ${id}: pollSplit names each of the service's lists, and no other.`);
+    }
+    if (sum > pollsPerDay) {
+      faults.push(`ERS_SERVICES ${id}: pollSplit wants ${sum} polls a day, ERS_POLLS_PER_DAY permits ${pollsPerDay}.`);
+    }
+  }
 }

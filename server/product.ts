@@ -121,6 +121,7 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
   const engine: Engine = {
     fetch: (ubrn) => intake.fetch(ubrn),
     refresh: (serviceRequestId) => intake.refresh(serviceRequestId),
+    poll: (service, list) => intake.poll(service, list),
     send: (taskId, session) => dispatch.send(taskId, session),
     wake: (taskId) => dispatch.wake(taskId),
     readiness: () => {

@@ -132,6 +132,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   }
 
   const server = createServer((request, response) => {
+    response.setHeader('Date', world.clock.now().toUTCString());
     serve(request, response).catch((error: unknown) => {
       // A bug of the simulator must not look like e-RS, nor end the process.
       if (!response.headersSent) response.writeHead(500, { 'X-Simulator-Bug': 'true', 'Content-Type': 'text/plain' });

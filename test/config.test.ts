@@ -70,6 +70,25 @@ describe('the environment', () => {
     expect(readConfig({ ...complete, ERS_SERVICES: services })).toMatchObject({ ok: false });
   });
 
+  test('a poll split names each list of its service and wants no more than e-RS permits', () => {
+    const split = (pollSplit: object) =>
+      readConfig({
+        ...complete,
+        ERS_SERVICES: JSON.stringify([
+          { id: '1', lists: ['REFERRALS_FOR_REVIEW', 'APPOINTMENT_SLOT_ISSUES'], pollSplit },
+        ]),
+      });
+    expect(split({ REFERRALS_FOR_REVIEW: 1, APPOINTMENT_SLOT_ISSUES: 1 })).toMatchObject({
+      config: { ers: { services: [{ pollSplit: { REFERRALS_FOR_REVIEW: 1, APPOINTMENT_SLOT_ISSUES: 1 } }] } },
+    });
+    expect(split({ REFERRALS_FOR_REVIEW: 2 })).toMatchObject({ ok: false });
+    expect(split({ REFERRALS_FOR_REVIEW: 2, APPOINTMENT_SLOT_ISSUES: 0 })).toMatchObject({ ok: false });
+    expect(split({ REFERRALS_FOR_REVIEW: 2, APPOINTMENT_SLOT_ISSUES: 1 })).toMatchObject({
+      ok: false,
+      faults: [expect.stringContaining('wants 3')],
+    });
+  });
+
   test('a service that is named twice is a fault, because its polls would be spent twice', () => {
     expect(readConfig({ ...complete, ERS_SERVICES: '[{"id":"1"},{"id":"1"}]' })).toMatchObject({ ok: false });
   });

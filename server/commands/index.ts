@@ -2,10 +2,11 @@ import { account } from './account.ts';
 import type { Command } from './command.ts';
 import { demo } from './demo.ts';
 import { fetch } from './fetch.ts';
+import { poll } from './poll.ts';
 import { serve } from './serve.ts';
 
 export type { Call, Command } from './command.ts';
 export { helpOf, WrongUse } from './command.ts';
 
 /** The operator's door, in the order in which help shows it. */
-export const COMMANDS: readonly Command[] = [serve, demo, fetch, account];
+export const COMMANDS: readonly Command[] = [serve, demo, fetch, poll, account];

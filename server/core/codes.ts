@@ -98,6 +98,8 @@ export type FacadeCode =
   | 'version-conflict'
   | 'identifier-in-url'
   | 'engine-unavailable'
+  | 'service-unknown'
+  | 'list-unknown'
   | 'ers-unavailable'
   | 'store-refused'
   | 'internal-error';
@@ -416,6 +418,7 @@ export const CODES: Readonly<Record<Code, CodeEntry>> = {
     'A poll was due, but the permitted polls of this service are spent.',
     'nobody',
     'The next one comes when a permit is free.',
+    429,
   ),
   'state-unknown': entry(
     'e-RS reports a referral state that is not known.',
@@ -503,6 +506,18 @@ export const CODES: Readonly<Record<Code, CodeEntry>> = {
     'operator',
     'Try again; nothing was stored.',
     503,
+  ),
+  'service-unknown': entry(
+    'This installation has no such e-RS service.',
+    'operator',
+    'Name a service of ERS_SERVICES, or add it there.',
+    404,
+  ),
+  'list-unknown': entry(
+    'This service is not read from that worklist.',
+    'operator',
+    "Name one of the service's lists in ERS_SERVICES, or add it there.",
+    422,
   ),
   'ers-unavailable': entry('e-RS did not answer.', 'nobody', 'Try again later.', 503),
   'store-refused': entry('The FHIR store refused the write.', 'client', 'Read the issue that names the element.', 422),

@@ -1,11 +1,24 @@
-import type { Ubrn } from '../../mappings/index.ts';
+import type { Ubrn, WorklistName } from '../../mappings/index.ts';
 import type { Code } from './codes.ts';
-import type { UserSession } from './ers.ts';
+import type { PollsOf, UserSession } from './ers.ts';
 
 /** How an operation that the facade asked of the engine ended. */
 export type EngineAnswer<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly code: Code; readonly retryAfterMs?: number; readonly ersCode?: string };
+
+/** How a poll that an operator asked for ended; whatever became of it, what the ledger then holds. */
+export type PollAnswer =
+  | {
+      readonly ok: true;
+      readonly value: {
+        readonly list: WorklistName;
+        readonly listed: number;
+        readonly isChanged: boolean;
+        readonly polls: PollsOf;
+      };
+    }
+  | { readonly ok: false; readonly code: Code; readonly list?: WorklistName; readonly polls?: PollsOf };
 
 /** What the facade may ask of the active engine; wired by main. */
 export interface Engine {
@@ -15,6 +28,8 @@ export interface Engine {
   refresh(serviceRequestId: string): Promise<EngineAnswer<{ changed: boolean }>>;
   /** Sends the Task's queued or waiting decision with this session (4.7); resolves when its fate is on the Task. */
   send(taskId: string, session: UserSession): Promise<EngineAnswer<void>>;
+  /** Reads a worklist now, by a poll of the ledger (`$ers-poll`); undefined: the list whose turn it is. */
+  poll(service: string, list?: WorklistName): Promise<PollAnswer>;
   /** A Task changed: look soon. A hint; losing it costs seconds. */
   wake(taskId?: string): void;
   readiness(): Readiness;

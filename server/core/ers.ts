@@ -35,6 +35,14 @@ export interface ErsReferral {
   readonly version: number;
 }
 
+/** One worklist of one service. */
+export interface WorklistQuery {
+  readonly service: string;
+  readonly list: WorklistName;
+  /** Spends a poll; asked once the request has its turn and its token, right before it goes. Not granted: it does not go. */
+  readonly spend?: () => Promise<PollGrant>;
+}
+
 /** The whole of e-RS that the product uses. Resolves, never rejects. */
 export interface ErsClient {
   /** A004. `type` such as APPOINTMENT-CANCELLATION-REASON. */
@@ -43,8 +51,8 @@ export interface ErsClient {
   fetchReferral(ubrn: Ubrn, context: ErsContext): Promise<Fate<ErsReferral>>;
   /** A007 */
   generateClinicalInformation(ubrn: Ubrn, context: ErsContext): Promise<Fate<ErsFile>>;
-  /** A008; the raw answer, up to 10 MB, is streamed. The caller has spent a poll. */
-  fetchWorklist(query: { service: string; list: WorklistName }, context: ErsContext): Promise<Fate<ErsFile>>;
+  /** A008; the raw answer, up to 10 MB, is streamed. */
+  fetchWorklist(query: WorklistQuery, context: ErsContext): Promise<Fate<ErsFile>>;
   /** A013, A014, A022, A028. `version` goes as `If-Match: W/"{version}"`. */
   sendDecision(
     request: { operation: DecisionOperation; ubrn: Ubrn; version: number; body?: object },
@@ -75,6 +83,8 @@ export interface Budget {
   admit(priority: RequestPriority, signal?: AbortSignal): Promise<boolean>;
   /** A 429 was seen. */
   slowDown(afterMs?: number): void;
+  /** What time it is by e-RS's clock: polls are counted by it, since it is e-RS that counts them. */
+  hearErsTime(ersNow: Date): void;
   /**
    * Spends one worklist poll of a service by compare-and-set in the store, before the call. Not granted: `nextAt`, the
    * instant from which one is free again. `unavailable`: the ledger could not be written, so nothing may be polled.
@@ -82,6 +92,18 @@ export interface Budget {
   spendPoll(service: string, list: WorklistName): Promise<PollGrant>;
   /** When a poll of this service may next be spent, now or later. */
   nextPollAt(service: string): Promise<Date | undefined>;
+  /** What the ledger knows of a service; undefined: it cannot be read. */
+  pollsOf(service: string): Promise<PollsOf | undefined>;
+}
+
+/** The polls of a service. All instants are by the clock that the ledger goes by: e-RS's, once that was heard. */
+export interface PollsOf {
+  readonly now: Date;
+  /** The latest polls, oldest first. */
+  readonly spent: readonly { readonly at: Date; readonly list: WorklistName }[];
+  /** How many may be spent now; undefined: the limit is lifted. */
+  readonly left: number | undefined;
+  readonly nextAt: Date;
 }
 
 export type PollGrant =

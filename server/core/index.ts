@@ -28,7 +28,7 @@ export type { Clock } from './clock.ts';
 export { systemClock } from './clock.ts';
 export type { Actor, AlertCode, Code, CodeEntry, DecisionIssueCode, ErsFateCode, FacadeCode } from './codes.ts';
 export { CODES } from './codes.ts';
-export type { Engine, EngineAnswer, Readiness } from './engine.ts';
+export type { Engine, EngineAnswer, PollAnswer, Readiness } from './engine.ts';
 export type {
   Budget,
   ErsClient,
@@ -36,8 +36,10 @@ export type {
   ErsFile,
   ErsReferral,
   PollGrant,
+  PollsOf,
   RequestPriority,
   UserSession,
+  WorklistQuery,
 } from './ers.ts';
 export type { ErsRefusal, Fate } from './fate.ts';
 export type { Log, LogFields } from './log.ts';

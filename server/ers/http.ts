@@ -10,7 +10,7 @@ import {
   rowOfUnreadable,
   rowOfUnsendable,
 } from './fate-table.ts';
-import { type Failure, readFailure, requestIdOf, retryAfterMs } from './read-answer.ts';
+import { type Failure, readFailure, requestIdOf, retryAfterMs, timeOf } from './read-answer.ts';
 import type { TokenSource } from './token.ts';
 
 /** One call of an endpoint. */
@@ -25,6 +25,8 @@ export interface ErsCall {
   readonly body?: object | Readable;
   /** Which of the three identity headers the endpoint takes in user mode; all, unless said. */
   readonly identity?: 'all' | 'not-on-behalf-of' | 'none';
+  /** Asked last of all before the call goes; an answer is its fate, and it does not go. */
+  readonly beforeSend?: () => Promise<Exclude<Fate<never>, { kind: 'ok' }> | undefined>;
   /** A status that is this endpoint's success; 2xx, unless said. */
   readonly isSuccess?: (status: number) => boolean;
 }
@@ -94,6 +96,8 @@ export function createErsHttp(options: ErsHttpOptions): ErsHttp {
     const token = context.session ? undefined : await tokens.current();
     if (token && token.kind !== 'ok') return done(token);
     const bearer = context.session?.token ?? token?.value ?? '';
+    const hindered = await call.beforeSend?.();
+    if (hindered) return done(hindered);
     const startedAtMs = clock.monotonicMs();
     const result = await exchange(
       wire,
@@ -108,11 +112,15 @@ export function createErsHttp(options: ErsHttpOptions): ErsHttp {
         signal: context.signal,
       },
     );
+    const ersTime = result.kind === 'answered' ? timeOf(result.answer) : undefined;
+    if (ersTime) budget.hearErsTime(ersTime);
     const { fate, failure } = await conclude(call, context, result, read);
     record(call, context, result, fate, clock.monotonicMs() - startedAtMs);
     const isTokenRefused = result.kind === 'answered' && result.answer.status === 401 && !context.session;
     if (isTokenRefused) tokens.discard(bearer);
-    return { fate, mayRenew: isTokenRefused && failure?.issueType !== 'forbidden' && !isStream(call.body) };
+    // A poll is not sent a second time: what it has spent is counted from its first minute.
+    const mayGoAgain = call.kind !== 'poll' && !isStream(call.body);
+    return { fate, mayRenew: isTokenRefused && failure?.issueType !== 'forbidden' && mayGoAgain };
   }
 
   async function conclude<T>(

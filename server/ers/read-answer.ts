@@ -84,6 +84,12 @@ export function retryAfterMs(answer: Answer, now: Date): number | undefined {
   return Number.isNaN(ms) ? undefined : Math.min(LONGEST_WAIT_MS, Math.max(0, ms));
 }
 
+/** What e-RS's clock says. A failure may come from a proxy on the way, whose clock counts for nothing. */
+export function timeOf(answer: Answer): Date | undefined {
+  const sentAt = Date.parse(answer.header('date') ?? '');
+  return answer.status >= 200 && answer.status < 300 && !Number.isNaN(sentAt) ? new Date(sentAt) : undefined;
+}
+
 /** `X-Request-ID`, when it is what e-RS makes of it. */
 export function requestIdOf(answer: Answer): string | undefined {
   const value = answer.header('x-request-id');

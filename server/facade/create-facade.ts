@@ -9,6 +9,7 @@ import { negotiate } from './negotiate.ts';
 import type { FacadeOptions } from './options.ts';
 import { refuse } from './outcome.ts';
 import { patchTask } from './patch-task.ts';
+import { pollService } from './poll-service.ts';
 import { read, readMetadata, readVersion } from './read.ts';
 import { refreshReferral } from './refresh-referral.ts';
 import { respond } from './respond.ts';
@@ -94,6 +95,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   'ers-validate-decision': validateDecision,
   'ers-refresh': refreshReferral,
   'ers-fetch': fetchReferral,
+  'ers-poll': pollService,
   expand: expandValueSet,
 };
 

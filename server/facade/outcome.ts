@@ -21,6 +21,7 @@ const TYPE_OF_STATUS: Readonly<Record<number, IssueType>> = {
   413: 'too-long',
   415: 'not-supported',
   422: 'business-rule',
+  429: 'throttled',
   500: 'exception',
 };
 

@@ -19,7 +19,7 @@ export type Route = { readonly pattern: string } & (
   | { readonly kind: 'update'; readonly type: ServedType; readonly id: string }
   | { readonly kind: 'patch'; readonly type: ServedType; readonly id: string }
   | { readonly kind: 'vread'; readonly type: ServedType; readonly id: string; readonly versionId: string }
-  | { readonly kind: 'operation'; readonly type: ServedType; readonly code: string; readonly id?: string }
+  | { readonly kind: 'operation'; readonly type?: ServedType; readonly code: string; readonly id?: string }
 );
 
 export interface Unrouted {
@@ -64,6 +64,7 @@ function findTarget(segments: readonly string[], features: StoreFeatures): Targe
   if (type === 'metadata' && segments.length === 1) {
     return { pattern: '/metadata', methods: { GET: { kind: 'metadata', pattern: '/metadata' } } };
   }
+  if (type.startsWith('$') && segments.length === 1) return operationTarget(undefined, type, 'system');
   if (!isServedType(type)) return { pattern: '/:unknown', refusal: refuse('resource-unknown') };
   const allowed = new Set<Interaction>(interactionsOf(type, features));
   const only = <T extends Route>(interaction: Interaction, route: T) => (allowed.has(interaction) ? route : undefined);
@@ -125,25 +126,33 @@ const unknownPath = (type: ServedType): Unrouted => ({
 });
 
 function operationTarget(
-  type: ServedType,
+  type: ServedType | undefined,
   segment: string,
-  level: 'type' | 'instance',
+  level: 'system' | 'type' | 'instance',
   id?: string,
 ): Target | Unrouted {
+  const at = type === undefined ? '' : `/${type}`;
   const operation = servedOperations.find((one) => one.type === type && `$${one.code}` === segment && isAt(one, level));
   if (!operation) {
+    const where = type === undefined ? '' : ' of the type';
     return {
-      pattern: `/${type}/:unknown`,
+      pattern: `${at}/:unknown`,
       refusal: refuse('resource-not-found', {
-        text: 'There is no such operation here. See /metadata for the operations of the type.',
+        text: `There is no such operation here. See /metadata for the operations${where}.`,
       }),
     };
   }
-  const pattern = `/${type}${id === undefined ? '' : '/:id'}/$${operation.code}`;
-  const route: Route = { kind: 'operation', type, code: operation.code, pattern, ...(id === undefined ? {} : { id }) };
+  const pattern = `${at}${id === undefined ? '' : '/:id'}/$${operation.code}`;
+  const route: Route = {
+    kind: 'operation',
+    code: operation.code,
+    pattern,
+    ...(type === undefined ? {} : { type }),
+    ...(id === undefined ? {} : { id }),
+  };
   // R4 lets an operation that changes nothing and takes simple parameters be called with GET.
   return { pattern, methods: operation.code === 'expand' ? { GET: route, POST: route } : { POST: route } };
 }
 
-const isAt = (operation: ServedOperation, level: 'type' | 'instance') =>
-  operation.level === level || operation.level === 'both';
+const isAt = (operation: ServedOperation, level: 'system' | 'type' | 'instance') =>
+  operation.level === level || (operation.level === 'both' && level !== 'system');

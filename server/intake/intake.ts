@@ -1,8 +1,16 @@
 import type { WorklistName } from '../../mappings/index.ts';
-import { describeError, type EngineAnswer, type Readiness, type SiteService, type Ubrn } from '../core/index.ts';
+import {
+  describeError,
+  type EngineAnswer,
+  type PollAnswer,
+  type Readiness,
+  type SiteService,
+  type Ubrn,
+} from '../core/index.ts';
 import { type Brought, bring, missingRelated } from './bring.ts';
+import { isErsThere, nextList, nextPollMs, planPolls } from './cadence.ts';
 import { Lists, type Snapshot } from './lists.ts';
-import { markReconciled, poll, recallLists } from './poll.ts';
+import { markReconciled, type Polled, poll, recallLists } from './poll.ts';
 import { bringSafely, type Progress, reconcile, setAside } from './reconcile.ts';
 import { mirrorReferenceData } from './reference-data.ts';
 import type { IntakeOptions, IntakeRoom } from './room.ts';
@@ -17,14 +25,19 @@ export interface Intake {
   /** Lands a referral by UBRN, whether or not it is on a list. */
   fetch(ubrn: Ubrn): Promise<EngineAnswer<{ serviceRequestId: string }>>;
   refresh(serviceRequestId: string): Promise<EngineAnswer<{ changed: boolean }>>;
+  /** Reads a worklist now, by a poll of the same ledger; what is new on it is brought in afterwards. */
+  poll(service: string, list?: WorklistName): Promise<PollAnswer>;
   readiness(): Readiness;
 }
 
 const DAY_MS = 24 * 3_600_000;
 const RETRY_MS = 5_000;
 const DUE_EVERY_MS = 5_000;
-/** Longest wait for the next poll in one go, so that clock changes are noticed. */
-const LONGEST_WAIT_MS = 60_000;
+/** Longest wait for the next poll in one go: an operator, or another process, may have polled meanwhile. */
+const LONGEST_WAIT_MS = 3_600_000;
+/** How soon e-RS is looked for again that did not answer when a poll was due. */
+const ABSENT_MS = 300_000;
+const BREATH_MS = 60_000;
 
 interface Unfinished {
   readonly service: SiteService;
@@ -41,6 +54,9 @@ export function createIntake(options: IntakeOptions): Intake {
   let isLoaded = false;
   let running: Promise<unknown> = Promise.resolve();
   const triedRelatedMs = new Map<string, number>();
+  const startedMs = clock.monotonicMs();
+  const nextPollAt = new Map<string, string>();
+  const inBackground = new Set<Promise<unknown>>();
   const load = { done: 0, left: 0, startedMs: 0, isFirst: true };
 
   const progress: Progress = {
@@ -83,13 +99,18 @@ export function createIntake(options: IntakeOptions): Intake {
   }
 
   async function pollList(service: SiteService, list: WorklistName): Promise<void> {
+    const { news } = await pollOnly(service, list);
+    if (news !== undefined) await finish(news);
+  }
+
+  /** A poll, and what is to be done about it. */
+  async function pollOnly(service: SiteService, list: WorklistName): Promise<{ polled: Polled; news?: Unfinished }> {
     const polled = await poll(room, service, list);
     if (polled.kind === 'changed') await setAside(room, service, polled.unreadable);
     const snapshot = room.lists.of(service.id, list);
-    if (polled.kind === 'changed' && snapshot !== undefined) await finish({ service, list, snapshot });
-    else if (polled.kind === 'unchanged' && list === 'APPOINTMENT_SLOT_ISSUES' && snapshot !== undefined) {
-      await finish({ service, list, snapshot });
-    }
+    // Slot issues carry no version: they are looked through even when the list says what it said.
+    const hasNews = polled.kind === 'changed' || (polled.kind === 'unchanged' && list === 'APPOINTMENT_SLOT_ISSUES');
+    return hasNews && snapshot !== undefined ? { polled, news: { service, list, snapshot } } : { polled };
   }
 
   async function finish(one: Unfinished): Promise<void> {
@@ -100,39 +121,54 @@ export function createIntake(options: IntakeOptions): Intake {
     if (isDone && load.left === 0) load.isFirst = false;
   }
 
-  /** Lists in the order in which they are due: the one that was read longest ago first. */
-  const dueLists = (service: SiteService): WorklistName[] => {
-    const lists = service.lists.toSorted((a, b) =>
-      (room.lists.of(service.id, a)?.polledAt ?? '') < (room.lists.of(service.id, b)?.polledAt ?? '') ? -1 : 1,
-    );
-    return options.pollsPerDay === undefined ? lists : lists.slice(0, 1);
-  };
+  async function listsInTurn(service: SiteService): Promise<readonly WorklistName[]> {
+    if (options.pollsPerDay === undefined) return service.lists;
+    const polls = await budget.pollsOf(service.id);
+    const list = polls && nextList(planPolls(service, options.pollsPerDay), polls);
+    return list === undefined ? [] : [list];
+  }
 
   async function serviceLoop(service: SiteService): Promise<void> {
+    const { pollsPerDay } = options;
     while (!closing.signal.aborted) {
-      const waitMs = await untilNextPollMs(service);
-      if (waitMs > 0) {
-        await clock.sleep(Math.min(waitMs, LONGEST_WAIT_MS), closing.signal);
-        continue;
-      }
-      for (const list of dueLists(service))
-        if (!closing.signal.aborted) await safely('poll', () => pollList(service, list));
-      if (options.pollsPerDay === undefined) await clock.sleep(options.pollIntervalMs ?? RETRY_MS, closing.signal);
+      await safely('poll', async () => {
+        if (pollsPerDay === undefined) {
+          for (const list of service.lists) if (!closing.signal.aborted) await pollList(service, list);
+          await clock.sleep(options.pollIntervalMs ?? RETRY_MS, closing.signal);
+        } else {
+          const waitMs = await pollIfDue(service, pollsPerDay);
+          await clock.sleep(Math.min(waitMs, LONGEST_WAIT_MS), closing.signal);
+        }
+      });
     }
   }
 
-  /** Polls of a service are spread over the day; the ledger has the last word. */
-  async function untilNextPollMs(service: SiteService): Promise<number> {
-    if (options.pollsPerDay === undefined) return 0;
-    const nextAt = await budget.nextPollAt(service.id);
-    if (nextAt === undefined) return RETRY_MS;
-    const lastAt = room.lists.lastPolledAt(service);
-    const spreadAt = lastAt === undefined ? 0 : Date.parse(lastAt) + DAY_MS / options.pollsPerDay;
-    return Math.max(nextAt.getTime(), spreadAt) - clock.now().getTime();
+  /** Polls a service if it is time to, and answers how long it is until then. */
+  async function pollIfDue(service: SiteService, pollsPerDay: number): Promise<number> {
+    const plan = planPolls(service, pollsPerDay);
+    const due = async () => {
+      const polls = await budget.pollsOf(service.id);
+      if (polls === undefined) return undefined;
+      const nowMs = polls.now.getTime();
+      const startedAtMs = nowMs - (clock.monotonicMs() - startedMs);
+      const { perDay } = plan;
+      const atMs = nextPollMs({ service: service.id, perDay, polls, startedAtMs, count: services.length });
+      nextPollAt.set(service.id, new Date(atMs).toISOString());
+      return { waitMs: atMs - nowMs, list: nextList(plan, polls) };
+    };
+    const first = await due();
+    if (first === undefined || first.waitMs > 0) return first?.waitMs ?? RETRY_MS;
+    // A poll that is sent to an e-RS that is down is lost for a day. Asking also tells what time it is there.
+    if (!(await isErsThere(room))) return ABSENT_MS;
+    const then = await due();
+    if (then?.list === undefined || then.waitMs > 0) return then?.waitMs ?? RETRY_MS;
+    if (!closing.signal.aborted) await pollList(service, then.list);
+    return BREATH_MS;
   }
 
+  /** All at the same time: a list of thousands keeps no other from having its turn; the pace shares turns out in order. */
   async function finishAll(): Promise<void> {
-    for (const one of [...unfinished]) if (!closing.signal.aborted) await finish(one);
+    await Promise.all(unfinished.map((one) => (closing.signal.aborted ? undefined : finish(one))));
   }
 
   /** Files that were not to be had, summaries that are missing, referrals that left their lists (architecture 6). */
@@ -162,6 +198,11 @@ export function createIntake(options: IntakeOptions): Intake {
         await bringSafely(room, { ubrn: ubrn as Ubrn, items: undefined, priority: 'recheck' });
       }
     }
+  }
+
+  function inBackgroundUntilDone(work: Promise<unknown>): void {
+    inBackground.add(work);
+    void work.finally(() => inBackground.delete(work));
   }
 
   async function safely(name: string, work: () => Promise<unknown>): Promise<void> {
@@ -203,13 +244,13 @@ export function createIntake(options: IntakeOptions): Intake {
     },
     async stop() {
       closing.abort();
-      await running;
+      await Promise.all([running, ...inBackground]);
     },
     async runOnce() {
       await loaded();
       await mirrorReferenceData(room);
       await finishAll();
-      for (const service of services) for (const list of dueLists(service)) await pollList(service, list);
+      for (const service of services) for (const list of await listsInTurn(service)) await pollList(service, list);
       await bringDue();
     },
     async fetch(ubrn) {
@@ -224,6 +265,32 @@ export function createIntake(options: IntakeOptions): Intake {
       const brought = await bring(room, { ubrn: known.ubrn as Ubrn, items: undefined, priority: 'decision' });
       return answerOf(brought, ({ changed }) => ({ changed }));
     },
+    async poll(serviceId, wanted) {
+      await loaded();
+      const service = services.find(({ id }) => id === serviceId);
+      if (service === undefined) return { ok: false, code: 'service-unknown' };
+      const list = wanted ?? (await listsInTurn(service))[0];
+      if (list === undefined) return { ok: false, code: 'store-unavailable' };
+      if (!service.lists.includes(list)) return { ok: false, code: 'list-unknown' };
+      const before = await budget.pollsOf(service.id);
+      if (before?.left === 0) return { ok: false, code: 'poll-refused-by-ledger', list, polls: before };
+      if (!(await isErsThere(room)))
+        return { ok: false, code: 'ers-unavailable', list, ...(before && { polls: before }) };
+      const { polled, news } = await pollOnly(service, list);
+      if (news !== undefined) inBackgroundUntilDone(safely('poll', () => finish(news)));
+      const polls = await budget.pollsOf(service.id);
+      if (polls === undefined) return { ok: false, code: 'store-unavailable', list };
+      if (polled.kind === 'nothing') return { ok: false, code: polled.code, list, polls };
+      return {
+        ok: true,
+        value: {
+          list,
+          listed: room.lists.of(serviceId, list)?.items.size ?? 0,
+          isChanged: polled.kind === 'changed',
+          polls,
+        },
+      };
+    },
     readiness() {
       return {
         ready: isLoaded,
@@ -231,10 +298,12 @@ export function createIntake(options: IntakeOptions): Intake {
         ...(load.left > 0 ? { firstLoad: { done: load.done, left: load.left, ...estimate() } } : {}),
         services: services.map((service) => {
           const lastPolledAt = room.lists.lastPolledAt(service);
+          const nextAt = nextPollAt.get(service.id);
           return {
             service: service.id,
             listed: room.lists.countOf(service),
             ...(lastPolledAt === undefined ? {} : { lastPolledAt }),
+            ...(nextAt === undefined ? {} : { nextPollAt: nextAt }),
           };
         }),
       };

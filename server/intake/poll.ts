@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import { type MappedWorklist, mapWorklist, type WorklistName } from '../../mappings/index.ts';
-import type { SiteService, StoredBinary, WorklistRecord } from '../core/index.ts';
+import type { Code, SiteService, StoredBinary, WorklistRecord } from '../core/index.ts';
 import { readRecord, writeRecord } from '../store/index.ts';
 import type { Snapshot } from './lists.ts';
 import type { IntakeRoom } from './room.ts';
@@ -15,31 +15,32 @@ const SUSPICIOUS_COUNT = 5;
 export type Polled =
   | { readonly kind: 'changed'; readonly snapshot: Snapshot; readonly unreadable: MappedWorklist['unreadable'] }
   | { readonly kind: 'unchanged' }
-  /** Not answered, not complete, or not to be believed: nothing follows from it. */
-  | { readonly kind: 'nothing' };
+  /** Not permitted, not answered, not complete, or not to be believed: nothing follows from it. */
+  | { readonly kind: 'nothing'; readonly code: Code };
 
-const nothing: Polled = { kind: 'nothing' };
+const nothing = (code: Code): Polled => ({ kind: 'nothing', code });
+/** The ledger said no: e-RS was not asked. */
+const NOT_SPENT: ReadonlySet<Code> = new Set(['poll-refused-by-ledger', 'store-unavailable']);
 const keyOf = (service: string, list: WorklistName): string => `${service}.${list}`;
 
 /** Reads one worklist: a poll is spent, the raw answer is in the store before anybody looks at it. Source: A008, B1, K1 */
 export async function poll(room: IntakeRoom, service: SiteService, list: WorklistName): Promise<Polled> {
   const { store, clock, log, alerts } = room;
   const subject = keyOf(service.id, list);
-  const grant = await room.budget.spendPoll(service.id, list);
-  if (!grant.granted) {
-    log.warn('intake.poll.refused', { service: service.id, list, code: 'poll-refused-by-ledger' });
-    return nothing;
-  }
   const polledAt = clock.now().toISOString();
   const answer = await room.ers.fetchWorklist(
-    { service: service.id, list },
+    { service: service.id, list, spend: () => room.budget.spendPoll(service.id, list) },
     { correlationId: randomUUID(), priority: 'decision', signal: room.signal },
   );
+  if (answer.kind !== 'ok' && NOT_SPENT.has(answer.code)) {
+    log.warn('intake.poll.refused', { service: service.id, list, code: answer.code });
+    return nothing(answer.code);
+  }
   if (answer.kind !== 'ok') {
     log.warn('intake.worklist.unread', { service: service.id, list, code: answer.code });
     if (!room.signal.aborted)
       alerts.raise(answer.refusal?.status === 500 ? 'worklist-too-large' : 'worklist-incomplete', subject);
-    return nothing;
+    return nothing(answer.code);
   }
   const stored = await store.putBinary(answer.value.stream, {
     contentType: 'application/fhir+json',
@@ -47,7 +48,7 @@ export async function poll(room: IntakeRoom, service: SiteService, list: Worklis
   });
   if (!stored.ok) {
     alerts.raise('worklist-incomplete', subject);
-    return nothing;
+    return nothing('worklist-incomplete');
   }
   const previous = room.lists.of(service.id, list);
   if (previous?.sha1 === stored.value.sha1) {
@@ -59,7 +60,7 @@ export async function poll(room: IntakeRoom, service: SiteService, list: Worklis
   const mapped = await readAnswer(room, stored.value, list, previous?.read);
   if (mapped === undefined) {
     alerts.raise('worklist-incomplete', subject);
-    return nothing;
+    return nothing('worklist-incomplete');
   }
   const isSuspicious =
     mapped.items.length === 0 &&
@@ -69,7 +70,7 @@ export async function poll(room: IntakeRoom, service: SiteService, list: Worklis
     alerts.raise('worklist-suspiciously-empty', subject);
     log.warn('intake.worklist.empty', { service: service.id, list, count: previous?.items.size ?? 0 });
     await store.remove('Binary', stored.value.id);
-    return nothing;
+    return nothing('worklist-suspiciously-empty');
   }
   for (const code of ['worklist-incomplete', 'worklist-too-large', 'worklist-suspiciously-empty'] as const)
     alerts.clear(code, subject);

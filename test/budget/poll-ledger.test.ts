@@ -29,6 +29,51 @@ afterEach(async () => {
 });
 
 describe('the poll ledger', () => {
+  test('B1: once e-RS was heard its clock counts: ours, set forward before a restart, grants nothing', async () => {
+    const clock = createFakeClock('2026-03-02T09:00:00Z');
+    const before = budgetOver(clock);
+    before.hearErsTime(clock.now());
+    await before.spendPoll('70101', RFR);
+    await before.spendPoll('70101', RFR);
+    await clock.advance(3_600_000);
+    clock.setWall('2026-03-04T00:00:00Z');
+    const after = budgetOver(clock);
+    after.hearErsTime(new Date('2026-03-02T10:00:00Z'));
+    // By our clock: as long from now as it is by e-RS's.
+    const nextAt = new Date(Date.parse('2026-03-04T23:00:00Z') + MARGIN_MS);
+    expect(await after.spendPoll('70101', RFR)).toEqual({ granted: false, reason: 'spent', nextAt });
+  });
+
+  test('once e-RS was heard our clock, set back, keeps nothing from being polled', async () => {
+    const clock = createFakeClock('2026-03-02T09:00:00Z');
+    const budget = budgetOver(clock);
+    budget.hearErsTime(clock.now());
+    await budget.spendPoll('70101', RFR);
+    await budget.spendPoll('70101', RFR);
+    clock.setWall('2026-02-20T09:00:00Z');
+    await clock.advance(DAY_MS + MARGIN_MS);
+    expect((await budget.spendPoll('70101', RFR)).granted).toBe(true);
+  });
+
+  test('it says what was spent on which list, how many are left, and when the next is free', async () => {
+    const clock = createFakeClock('2026-03-02T09:00:00Z');
+    const budget = budgetOver(clock);
+    expect(await budget.pollsOf('70101')).toEqual({ now: clock.now(), spent: [], left: 2, nextAt: clock.now() });
+    await budget.spendPoll('70101', RFR);
+    await clock.advance(3_600_000);
+    await budget.spendPoll('70101', ASI);
+    const at = ['2026-03-02T09:00:00Z', '2026-03-02T10:00:00Z'].map((text) => new Date(text));
+    expect(await budget.pollsOf('70101')).toEqual({
+      now: clock.now(),
+      spent: [
+        { at: at[0], list: RFR },
+        { at: at[1], list: ASI },
+      ],
+      left: 0,
+      nextAt: new Date(Date.parse('2026-03-03T09:00:00Z') + MARGIN_MS),
+    });
+  });
+
   test('B1: both lists of a service together spend its polls, and the refusal names the instant when one is free', async () => {
     const clock = createFakeClock();
     const budget = budgetOver(clock);

@@ -273,3 +273,55 @@ describe('health', () => {
     expect(text).not.toMatch(/task-1|12345/);
   });
 });
+
+describe('$ers-poll', () => {
+  const spent = { now: new Date('2027-03-01T09:00:00Z'), spent: [], nextAt: new Date('2027-03-01T15:01:00Z') };
+  const service = { name: 'service', valueString: '70101' };
+
+  test('answers what the list holds, how many polls are left and when the next is free', async () => {
+    await using world = await startFacade();
+    const asked: unknown[] = [];
+    world.engine.answers.poll = async (...words) => {
+      asked.push(words);
+      const polls = { ...spent, left: 0 };
+      return { ok: true, value: { list: 'REFERRALS_FOR_REVIEW', listed: 41, isChanged: true, polls } };
+    };
+    const answer = await post(world, '/$ers-poll', [service]);
+    expect(answer.status).toBe(200);
+    expect(asked).toEqual([['70101', undefined]]);
+    expect(answer.body.parameter).toEqual([
+      { name: 'list', valueCode: 'REFERRALS_FOR_REVIEW' },
+      { name: 'listed', valueUnsignedInt: 41 },
+      { name: 'changed', valueBoolean: true },
+      { name: 'pollsLeft', valueUnsignedInt: 0 },
+      { name: 'nextPollAt', valueInstant: '2027-03-01T15:01:00.000Z' },
+    ]);
+  });
+
+  test('B1: refused by the ledger it is 429, with the time of the next poll in words and in Retry-After', async () => {
+    await using world = await startFacade();
+    world.engine.answers.poll = async () => ({
+      ok: false,
+      code: 'poll-refused-by-ledger',
+      polls: { ...spent, left: 0 },
+    });
+    const answer = await post(world, '/$ers-poll', [service, { name: 'list', valueCode: 'APPOINTMENT_SLOT_ISSUES' }]);
+    expect(answer.status).toBe(429);
+    expect(answer.headers['retry-after']).toBe('21660');
+    expect(codeOf(answer.body)).toBe('poll-refused-by-ledger');
+    expect(answer.body.issue[0].details.text).toContain('2027-03-01T15:01:00.000Z');
+  });
+
+  test('a poll that e-RS did not answer says what it cost; an unknown service and a wrong word cost nothing', async () => {
+    await using world = await startFacade();
+    world.engine.answers.poll = async () => ({ ok: false, code: 'ERS_UNAVAILABLE', polls: { ...spent, left: 1 } });
+    const unanswered = await post(world, '/$ers-poll', [service]);
+    expect(unanswered.status).toBe(503);
+    expect(unanswered.body.issue[0].details.text).toContain('Polls left: 1');
+    world.engine.answers.poll = async () => ({ ok: false, code: 'service-unknown' });
+    expect((await post(world, '/$ers-poll', [service])).status).toBe(404);
+    expect((await post(world, '/$ers-poll', [{ name: 'service', valueString: 'cardiology' }])).status).toBe(400);
+    expect((await post(world, '/$ers-poll', [service, { name: 'list', valueCode: 'ALL' }])).status).toBe(400);
+    expect((await post(world, '/Task/$ers-poll', [service])).status).toBe(404);
+  });
+});

@@ -137,11 +137,13 @@ describe('the CapabilityStatement is true to the byte', () => {
   });
 
   test('every operation that it names is there, with a definition that can be read', async () => {
-    for (const { type, operation = [] } of resources()) {
+    const system = { type: undefined, operation: statement.rest?.[0]?.operation };
+    expect(system.operation).not.toHaveLength(0);
+    for (const { type, operation = [] } of [...resources(), system]) {
       for (const { name, definition = '' } of operation) {
         const body = JSON.stringify({ resourceType: 'Parameters' });
         const headers = { 'Content-Type': 'application/fhir+json' };
-        const asked = [`/${type}/$${name}`, `/${type}/none/$${name}`];
+        const asked = type === undefined ? [`/$${name}`] : [`/${type}/$${name}`, `/${type}/none/$${name}`];
         const answers = await Promise.all(
           asked.map(async (path) => {
             const response = await fetch(`${world.fhir}${path}`, { method: 'POST', headers, body });

@@ -49,7 +49,7 @@ export interface FakeEngine extends Engine {
   readonly woken: (string | undefined)[];
   readonly sent: { taskId: string; session: UserSession }[];
   readonly refreshed: string[];
-  answers: Partial<Pick<Engine, 'fetch' | 'refresh' | 'send'>>;
+  answers: Partial<Pick<Engine, 'fetch' | 'poll' | 'refresh' | 'send'>>;
   state: Readiness;
 }
 
@@ -88,6 +88,7 @@ function fakeEngine(): FakeEngine {
     wake: (taskId) => {
       engine.woken.push(taskId);
     },
+    poll: async (service, list) => engine.answers.poll?.(service, list) ?? { ok: false, code: 'service-unknown' },
     readiness: () => engine.state,
   };
   return engine;

@@ -1,0 +1,81 @@
+import { createHash, randomUUID } from 'node:crypto';
+import type { Code, PollsOf, SiteService, WorklistName } from '../core/index.ts';
+import type { IntakeRoom } from './room.ts';
+
+const DAY_MS = 24 * 3_600_000;
+/** At the very first start the services are read one after the other, a minute apart, and not in twelve hours' time. */
+const FIRST_APART_MS = 60_000;
+
+/** How the polls of a service are used: how many of them a day, and which part of them goes to which list. */
+export interface PollPlan {
+  readonly perDay: number;
+  readonly shares: ReadonlyMap<WorklistName, number>;
+}
+
+/**
+ * The plan of a service: as it is configured, else all to Referrals for Review, and half each where it has slot issues.
+ * Source: architecture 6
+ */
+export function planPolls({ lists, pollSplit }: SiteService, pollsPerDay: number): PollPlan {
+  const counts = lists.map((list) => [list, pollSplit?.[list] ?? (pollSplit === undefined ? 1 : 0)] as const);
+  const sum = counts.reduce((total, [, count]) => total + count, 0);
+  return {
+    perDay: pollSplit === undefined ? pollsPerDay : Math.min(sum, pollsPerDay),
+    shares: new Map(counts.flatMap(([list, count]) => (count > 0 ? [[list, count / sum] as const] : []))),
+  };
+}
+
+/** Where a service's own times lie between those of all others: the same at each start, spread over services. */
+const placeOf = (service: string): number => createHash('sha1').update(service).digest().readUInt32BE() / 2 ** 32;
+
+/** The service's times of the day: its place, and on from there in even steps. */
+export function slotBefore(service: string, perDay: number, atMs: number): number {
+  const stepMs = DAY_MS / perDay;
+  const offsetMs = placeOf(service) * stepMs;
+  return Math.floor((atMs - offsetMs) / stepMs) * stepMs + offsetMs;
+}
+
+/**
+ * When a service is to be polled next: at that one of its times which is nearest to one step after its last poll, or as soon
+ * after it as the ledger permits. Whoever was late stays so by less than half a step; by more, one poll is given up to
+ * be back in time, or all services would be read at once after each outage, for ever.
+ * @param about.startedAtMs when this process started; by the ledger's clock, as all instants here
+ */
+export function nextPollMs(about: {
+  readonly service: string;
+  readonly perDay: number;
+  readonly polls: PollsOf;
+  readonly startedAtMs: number;
+  /** How many services there are in all. */
+  readonly count: number;
+}): number {
+  const { service, perDay, polls } = about;
+  const lastMs = polls.spent.at(-1)?.at.getTime();
+  if (lastMs === undefined) return about.startedAtMs + placeOf(service) * (about.count - 1) * FIRST_APART_MS;
+  const stepMs = DAY_MS / perDay;
+  return Math.max(slotBefore(service, perDay, lastMs + stepMs * 1.5), polls.nextAt.getTime());
+}
+
+/** The list whose turn it is: the one that has waited longest for its share. One that was not read lately comes first. */
+export function nextList({ shares }: PollPlan, polls: PollsOf): WorklistName | undefined {
+  const waitedFor = ([list, share]: readonly [WorklistName, number]) => {
+    const last = polls.spent.findLast((poll) => poll.list === list);
+    return last === undefined ? Number.POSITIVE_INFINITY : (polls.now.getTime() - last.at.getTime()) * share;
+  };
+  return [...shares].toSorted((a, b) => waitedFor(b) - waitedFor(a) || 0)[0]?.[0];
+}
+
+const ABSENT: ReadonlySet<Code> = new Set([
+  'ERS_UNAVAILABLE',
+  'ERS_BUSY',
+  'ERS_APPLICATION_REFUSED',
+  'ERS_ANSWER_UNREADABLE',
+]);
+
+/** Whether e-RS answers at all, by a read that costs nothing. Source: A004 */
+export async function isErsThere({ ers, log, signal }: IntakeRoom): Promise<boolean> {
+  const answer = await ers.fetchCodeSystem('PRIORITY', { correlationId: randomUUID(), priority: 'urgent', signal });
+  if (answer.kind === 'ok' || !ABSENT.has(answer.code)) return true;
+  log.warn('intake.ers.absent', { operation: 'A004', code: answer.code });
+  return false;
+}
