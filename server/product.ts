@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Registry } from 'prom-client';
-import { Agent, ProxyAgent } from 'undici';
+import { Agent, type Dispatcher, ProxyAgent } from 'undici';
 import { searchParameters } from '../conformance/index.ts';
 import { createBudget } from './budget/index.ts';
 import type { ErsConfig, ServerConfig } from './config.ts';
@@ -55,8 +55,11 @@ export type StartProduct =
 
 /** HTTP/1.1 says where a file without a length ends; HTTP/2 would leave that open. */
 const ONE_PROTOCOL = { allowH2: false, connect: { timeout: 10_000 } };
+/** The connections to e-RS. */
+export const dispatcherFor = (proxy: string | undefined): Dispatcher =>
+  proxy === undefined ? new Agent(ONE_PROTOCOL) : new ProxyAgent({ uri: proxy, ...ONE_PROTOCOL });
 /** An answer of e-RS that is read whole: far above any referral, far below what would hurt. */
-const MAX_JSON_BYTES = 5_000_000;
+export const MAX_JSON_BYTES = 5_000_000;
 
 /** Builds the rooms, starts them in order, and answers when the facade listens. */
 export async function startProduct(options: ProductOptions): Promise<StartProduct> {
@@ -84,8 +87,7 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
     requestsPerSecond: ersConfig.requestsPerSecond,
     pollsPerDay: ersConfig.pollsPerDay,
   });
-  const dispatcher =
-    ersConfig.proxy === undefined ? new Agent(ONE_PROTOCOL) : new ProxyAgent({ uri: ersConfig.proxy, ...ONE_PROTOCOL });
+  const dispatcher = dispatcherFor(ersConfig.proxy);
   const ers = createErsClient({
     ...shared,
     ...ersConfig,

@@ -8,7 +8,8 @@ import { createPollLedger } from './poll-ledger.ts';
  * Source: architecture 6 (B1)
  */
 export function createBudget(options: {
-  store: Store;
+  /** Where the ledger is; undefined: no poll can be spent. */
+  store: Store | undefined;
   clock: Clock;
   /** A number in [0, 1), for the jitter after a 429. */
   random: () => number;

@@ -1,8 +1,18 @@
-import type { Clock, Log, PollGrant, PollLedgerRecord, PollsOf, Store, WorklistName } from '../core/index.ts';
+import type {
+  Clock,
+  Log,
+  PollGrant,
+  PollLedgerRecord,
+  PollsOf,
+  Store,
+  StoreFailure,
+  WorklistName,
+} from '../core/index.ts';
 import { readRecord, writeRecord } from '../store/index.ts';
 
 export interface PollLedgerOptions {
-  readonly store: Store;
+  /** Undefined: there is no ledger, and so no poll. */
+  readonly store: Store | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** Permitted polls of a service in any rolling 24 hours, both lists together; undefined: lifted. */
@@ -20,6 +30,7 @@ export interface PollLedger {
 /** A poll counts for a day and a minute: e-RS counts from its arrival, which follows the spending by the connection's time. */
 const WINDOW_MS = 24 * 3_600_000 + 60_000;
 const TRIES = 8;
+const NO_LEDGER: StoreFailure = { ok: false, code: 'unavailable' };
 /** Polls that no longer count, but tell the cadence what was read when. */
 const REMEMBERED = 4;
 
@@ -54,13 +65,14 @@ export function createPollLedger({ store, clock, log, pollsPerDay }: PollLedgerO
     return Math.max(nthLast(ends.held, permitted), nthLast(ends.own, permitted));
   }
 
-  const read = (service: string) => readRecord<PollLedgerRecord>(store, 'ers-poll-ledger', service);
+  const read = async (service: string) =>
+    store === undefined ? NO_LEDGER : readRecord<PollLedgerRecord>(store, 'ers-poll-ledger', service);
 
   async function spendPoll(service: string, list: WorklistName): Promise<PollGrant> {
     if (pollsPerDay === undefined) return { granted: true };
     for (let tries = 0; tries < TRIES; tries += 1) {
       const held = await read(service);
-      if (!held.ok) return unavailable(service, list);
+      if (!held.ok || store === undefined) return unavailable(service, list);
       const nowMs = ledgerNowMs();
       const nextAt = freeAt(service, held.value?.data, pollsPerDay);
       if (nextAt > nowMs) return { granted: false, reason: 'spent', nextAt: byOurClock(nextAt) };

@@ -1,4 +1,5 @@
 import { account } from './account.ts';
+import { checkErs } from './check-ers.ts';
 import type { Command } from './command.ts';
 import { demo } from './demo.ts';
 import { fetch } from './fetch.ts';
@@ -9,4 +10,4 @@ export type { Call, Command } from './command.ts';
 export { helpOf, WrongUse } from './command.ts';
 
 /** The operator's door, in the order in which help shows it. */
-export const COMMANDS: readonly Command[] = [serve, demo, fetch, poll, account];
+export const COMMANDS: readonly Command[] = [serve, demo, fetch, poll, checkErs, account];

@@ -2,7 +2,7 @@ import { createPrivateKey, randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
 import { z } from 'zod';
 import { describeError, type Fate, type Log } from '../core/index.ts';
-import { exchange, type Wire } from './exchange.ts';
+import { exchange, type Outgoing, type Wire } from './exchange.ts';
 import { fateOf, rowOfSilence, rowOfStatus } from './fate-table.ts';
 import { readJson, retryAfterMs } from './read-answer.ts';
 
@@ -25,7 +25,7 @@ export interface TokenSource {
 
 const ASSERTION_LIFE_SECONDS = 240;
 const AHEAD_MS = 60_000;
-const DEADLINE_MS = 30_000;
+export const TOKEN_DEADLINE_MS = 30_000;
 const LARGEST_ANSWER_BYTES = 65_536;
 
 /** `expires_in` comes as a string. */
@@ -51,20 +51,9 @@ export function createTokenSource(wire: Wire, credentials: Credentials, log: Log
       return { kind: 'refused', code: 'ERS_APPLICATION_REFUSED' };
     }
     const startedAtMs = wire.clock.monotonicMs();
-    const result = await exchange(
-      wire,
-      {
-        method: 'POST',
-        url: credentials.tokenUrl,
-        headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
-        body: new URLSearchParams({
-          grant_type: 'client_credentials',
-          client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-          client_assertion: assertion,
-        }).toString(),
-      },
-      { deadlineMs: DEADLINE_MS },
-    );
+    const result = await exchange(wire, tokenRequest(credentials.tokenUrl, assertion), {
+      deadlineMs: TOKEN_DEADLINE_MS,
+    });
     if (result.kind !== 'answered') return failed(fateOf(rowOfSilence('read', 'before-send')));
     const { answer } = result;
     const parsed = tokenSchema.safeParse(await readJson(answer, LARGEST_ANSWER_BYTES));
@@ -110,7 +99,21 @@ export function createTokenSource(wire: Wire, credentials: Credentials, log: Log
   };
 }
 
-function signAssertion({ apiKey, keyId, privateKeyPem, tokenAudience }: Credentials, now: Date): Promise<string> {
+export const tokenRequest = (url: string, assertion: string): Outgoing => ({
+  method: 'POST',
+  url,
+  headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
+  body: new URLSearchParams({
+    grant_type: 'client_credentials',
+    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    client_assertion: assertion,
+  }).toString(),
+});
+
+export function signAssertion(
+  { apiKey, keyId, privateKeyPem, tokenAudience }: Credentials,
+  now: Date,
+): Promise<string> {
   const issuedAt = Math.floor(now.getTime() / 1000);
   return new SignJWT()
     .setProtectedHeader({ alg: 'RS512', typ: 'JWT', kid: keyId })

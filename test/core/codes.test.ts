@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { CODES } from '../../server/core/index.ts';
 import { ERS_ERROR_CODES, ersRefusalText } from '../../server/decisions/index.ts';
+import { ACCESS_REFUSALS } from '../../server/ers/index.ts';
 
 const PAGE = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8');
 const rows = PAGE.split('\n')
@@ -28,5 +29,12 @@ describe('docs/errors.md', () => {
   test('lists every documented e-RS error code with the sentence that a clinician reads', () => {
     const listed = Object.fromEntries(rows.filter((row) => row.length === 2).map(([code, text]) => [code, text]));
     expect(listed).toEqual(Object.fromEntries(ERS_ERROR_CODES.map((code) => [`\`${code}\``, ersRefusalText(code)])));
+  });
+
+  test('lists every refusal of access with what it means and what to do, as check-ers says it', () => {
+    const listed = rows.filter((row) => row.length === 4);
+    expect(listed).toEqual(
+      Object.values(ACCESS_REFUSALS).map(({ id, answers, means, remedy }) => [`\`${id}\``, answers, means, remedy]),
+    );
   });
 });
