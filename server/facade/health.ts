@@ -1,7 +1,9 @@
 import type { Express } from 'express';
 import { Gauge, type Registry } from 'prom-client';
-import type { Alerts, Engine } from '../core/index.ts';
+import type { Alerts, Engine, Readiness } from '../core/index.ts';
 import { notePattern } from './trace.ts';
+
+type FirstLoad = NonNullable<Readiness['firstLoad']>;
 
 /** Whether the process lives, whether it may be used, and how it fares: counts and codes only, no patient data. */
 export function serveHealth(app: Express, options: { engine: Engine; alerts: Alerts; registry: Registry }): void {
@@ -16,6 +18,21 @@ export function serveHealth(app: Express, options: { engine: Engine; alerts: Ale
       for (const [code, count] of countByCode(alerts)) this.set({ code }, count);
     },
   });
+  const firstLoad = (name: string, help: string, read: (load: FirstLoad) => number | undefined) =>
+    new Gauge({
+      name: `first_load_${name}`,
+      help,
+      registers: [registry],
+      collect() {
+        const load = engine.readiness().firstLoad;
+        this.set((load && read(load)) ?? 0);
+      },
+    });
+  firstLoad('done', 'Referrals brought in by the first load that is under way; 0: none is.', ({ done }) => done);
+  firstLoad('left', 'Referrals that the first load has still to bring in.', ({ left }) => left);
+  firstLoad('estimated_end_seconds', 'When the first load will be done, in seconds since 1970.', ({ estimatedEnd }) =>
+    estimatedEnd === undefined ? undefined : Date.parse(estimatedEnd) / 1000,
+  );
   app.get('/health/live', (_req, res) => {
     notePattern(res, '/health/live');
     res.json({ live: true });

@@ -156,7 +156,8 @@ async function unreadable(room: IntakeRoom, wanted: Wanted, code: Code): Promise
     return closed.kind === 'store-failed' ? storeFailed : { kind: 'settled', code };
   }
   if (wanted.items !== undefined && wanted.items.length > 0) {
-    await room.landing.quarantine({ service: wanted.service ?? '', ubrn: wanted.ubrn, codes: [code] });
+    const isKept = await room.landing.quarantine({ service: wanted.service ?? '', ubrn: wanted.ubrn, codes: [code] });
+    if (!isKept) return storeFailed;
   }
   return { kind: 'settled', code };
 }
@@ -177,13 +178,14 @@ async function notLanded(
     case 'unlandable': {
       const { codes, version } = result;
       const service = wanted.service ?? wanted.items?.[0]?.service?.id ?? 'fetched';
-      await room.landing.quarantine({
+      const isKept = await room.landing.quarantine({
         service,
         ubrn: wanted.ubrn,
         codes,
         raw,
         ...(version === undefined ? {} : { version }),
       });
+      if (!isKept) return storeFailed;
       return { kind: 'settled', code: codes[0] ?? 'referral-quarantined' };
     }
   }

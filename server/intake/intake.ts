@@ -11,7 +11,8 @@ import { type Brought, bring, missingRelated } from './bring.ts';
 import { isErsThere, nextList, nextPollMs, planPolls } from './cadence.ts';
 import { Lists, type Snapshot } from './lists.ts';
 import { markReconciled, type Polled, poll, recallLists } from './poll.ts';
-import { bringSafely, type Progress, reconcile, setAside } from './reconcile.ts';
+import { Progress } from './progress.ts';
+import { bringSafely, reconcile, setAside } from './reconcile.ts';
 import { mirrorReferenceData } from './reference-data.ts';
 import type { IntakeOptions, IntakeRoom } from './room.ts';
 
@@ -57,27 +58,7 @@ export function createIntake(options: IntakeOptions): Intake {
   const startedMs = clock.monotonicMs();
   const nextPollAt = new Map<string, string>();
   const inBackground = new Set<Promise<unknown>>();
-  const load = { done: 0, left: 0, startedMs: 0, isFirst: true };
-
-  const progress: Progress = {
-    begin(count) {
-      if (load.left === 0) Object.assign(load, { done: 0, startedMs: clock.monotonicMs() });
-      load.left += count;
-    },
-    advance() {
-      load.done += 1;
-      load.left -= 1;
-      if (load.isFirst && (load.done % 50 === 0 || load.left === 0)) {
-        log.info('intake.load.progress', { done: load.done, left: load.left, ...estimate() });
-      }
-    },
-  };
-
-  function estimate(): { estimatedEnd?: string } {
-    if (load.done === 0 || load.left === 0) return {};
-    const eachMs = (clock.monotonicMs() - load.startedMs) / load.done;
-    return { estimatedEnd: new Date(clock.now().getTime() + eachMs * load.left).toISOString() };
-  }
+  const progress = new Progress(options);
 
   /** What the store holds is read once; without it nothing would be known to be unchanged. */
   function loaded(): Promise<void> {
@@ -86,7 +67,6 @@ export function createIntake(options: IntakeOptions): Intake {
         const [landed, lists] = [await landing.load(), await recallLists(room)];
         if (landed.ok && lists !== undefined) {
           unfinished = lists;
-          load.isFirst = landing.index.all().length === 0;
           isLoaded = true;
           options.alerts.clear('store-unavailable', 'intake');
           return;
@@ -106,19 +86,21 @@ export function createIntake(options: IntakeOptions): Intake {
   /** A poll, and what is to be done about it. */
   async function pollOnly(service: SiteService, list: WorklistName): Promise<{ polled: Polled; news?: Unfinished }> {
     const polled = await poll(room, service, list);
-    if (polled.kind === 'changed') await setAside(room, service, polled.unreadable);
     const snapshot = room.lists.of(service.id, list);
-    // Slot issues carry no version: they are looked through even when the list says what it said.
-    const hasNews = polled.kind === 'changed' || (polled.kind === 'unchanged' && list === 'APPOINTMENT_SLOT_ISSUES');
+    // Slot issues carry no version, and what is in quarantine may land by now: both are looked through even when the
+    // list says what it said.
+    const isWaitedFor =
+      list === 'APPOINTMENT_SLOT_ISSUES' || landing.quarantined().some((kept) => kept.service === service.id);
+    const hasNews = polled.kind === 'changed' || (polled.kind === 'unchanged' && isWaitedFor);
     return hasNews && snapshot !== undefined ? { polled, news: { service, list, snapshot } } : { polled };
   }
 
   async function finish(one: Unfinished): Promise<void> {
     unfinished = unfinished.filter(({ service, list }) => service !== one.service || list !== one.list);
-    const isDone = await reconcile(room, one.service, one.list, one.snapshot, progress);
+    const isAside = await setAside(room, one.service, one.snapshot.unreadable);
+    const isDone = (await reconcile(room, one.service, one.list, one.snapshot, progress)) && isAside;
     if (isDone) await markReconciled(room, one.service.id, one.list);
     else unfinished.push(one);
-    if (isDone && load.left === 0) load.isFirst = false;
   }
 
   async function listsInTurn(service: SiteService): Promise<readonly WorklistName[]> {
@@ -292,10 +274,11 @@ export function createIntake(options: IntakeOptions): Intake {
       };
     },
     readiness() {
+      const firstLoad = progress.load();
       return {
         ready: isLoaded,
-        rooms: { intake: isLoaded ? (load.isFirst && load.left > 0 ? 'starting' : 'ok') : 'starting' },
-        ...(load.left > 0 ? { firstLoad: { done: load.done, left: load.left, ...estimate() } } : {}),
+        rooms: { intake: isLoaded && firstLoad === undefined ? 'ok' : 'starting' },
+        ...(firstLoad === undefined ? {} : { firstLoad }),
         services: services.map((service) => {
           const lastPolledAt = room.lists.lastPolledAt(service);
           const nextAt = nextPollAt.get(service.id);

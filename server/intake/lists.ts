@@ -8,11 +8,14 @@ export interface Snapshot {
   readonly items: ReadonlyMap<string, WorklistItem>;
   /** What the answer's entries were read as, so that those which say the same need not be read again. */
   readonly read: MappedWorklist['read'];
+  /** Entries that name no referral: they are set aside (K1). */
+  readonly unreadable: MappedWorklist['unreadable'];
 }
 
 /** The latest complete answers of all worklists, in memory; read again from the store's raw answers after a start. */
 export class Lists {
   readonly #snapshots = new Map<string, Snapshot>();
+  readonly #reconciled = new Set<string>();
 
   note(service: string, list: WorklistName, snapshot: Snapshot): void {
     this.#snapshots.set(`${service}.${list}`, snapshot);
@@ -20,6 +23,15 @@ export class Lists {
 
   of(service: string, list: WorklistName): Snapshot | undefined {
     return this.#snapshots.get(`${service}.${list}`);
+  }
+
+  /** Every entry of one of its answers has been dealt with, now or before the last start. */
+  noteReconciled(service: string, list: WorklistName): void {
+    this.#reconciled.add(`${service}.${list}`);
+  }
+
+  wasReconciled(service: string, list: WorklistName): boolean {
+    return this.#reconciled.has(`${service}.${list}`);
   }
 
   /** All entries of a referral, on whatever list. */

@@ -13,7 +13,7 @@ const SUSPICIOUS_COUNT = 5;
 
 /** What a poll of one list told. */
 export type Polled =
-  | { readonly kind: 'changed'; readonly snapshot: Snapshot; readonly unreadable: MappedWorklist['unreadable'] }
+  | { readonly kind: 'changed'; readonly snapshot: Snapshot }
   | { readonly kind: 'unchanged' }
   /** Not permitted, not answered, not complete, or not to be believed: nothing follows from it. */
   | { readonly kind: 'nothing'; readonly code: Code };
@@ -78,7 +78,7 @@ export async function poll(room: IntakeRoom, service: SiteService, list: Worklis
   room.lists.note(service.id, list, snapshot);
   await keep(room, service.id, list, { polledAt, stored: stored.value, count: mapped.items.length });
   log.info('intake.worklist.read', { service: service.id, list, count: mapped.items.length, bytes: stored.value.size });
-  return { kind: 'changed', snapshot, unreadable: mapped.unreadable };
+  return { kind: 'changed', snapshot };
 }
 
 const snapshotOf = (mapped: MappedWorklist, polledAt: string, sha1: string): Snapshot => ({
@@ -86,6 +86,7 @@ const snapshotOf = (mapped: MappedWorklist, polledAt: string, sha1: string): Sna
   sha1,
   items: new Map(mapped.items.map((item) => [item.ubrn, item])),
   read: mapped.read,
+  unreadable: mapped.unreadable,
 });
 
 async function readAnswer(
@@ -148,6 +149,7 @@ async function keep(
 /** Every entry of the latest answer has been dealt with; after a crash it need not be looked at again. */
 export async function markReconciled(room: IntakeRoom, service: string, list: WorklistName): Promise<void> {
   const snapshot = room.lists.of(service, list);
+  room.lists.noteReconciled(service, list);
   if (snapshot !== undefined) await keep(room, service, list, { polledAt: snapshot.polledAt, isReconciled: true });
 }
 
@@ -160,7 +162,9 @@ export async function recallLists(
     for (const list of service.lists) {
       const read = await readRecord<WorklistRecord>(room.store, 'ers-worklist', keyOf(service.id, list));
       if (!read.ok) return undefined;
-      const latest = read.value?.data.snapshots[0];
+      const snapshots = read.value?.data.snapshots ?? [];
+      const [latest] = snapshots;
+      if (snapshots.some(({ reconciled }) => reconciled)) room.lists.noteReconciled(service.id, list);
       const mapped = latest === undefined ? undefined : await readAnswer(room, { id: latest.binaryId }, list);
       if (latest === undefined || mapped === undefined) continue;
       const snapshot = snapshotOf(mapped, latest.polledAt, latest.sha1);

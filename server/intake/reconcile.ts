@@ -3,18 +3,13 @@ import { describeError, type SiteService, type Ubrn } from '../core/index.ts';
 import { itemHash } from '../landing/index.ts';
 import { bring, priorityOf, type Wanted } from './bring.ts';
 import type { Snapshot } from './lists.ts';
+import type { Progress } from './progress.ts';
 import type { IntakeRoom } from './room.ts';
 
 /** How many referrals are brought in at the same time; the budget paces their calls. */
 const PARALLEL = 6;
 /** Slot issues carry no version: each is read once a day, whatever its fields say (I-10). */
 const SLOT_ISSUE_MS = 24 * 3_600_000;
-
-/** Counts what is done and what is left, for readiness and log. */
-export interface Progress {
-  begin(count: number): void;
-  advance(): void;
-}
 
 /**
  * Deals with each difference between a complete worklist and the store: what is new or changed is brought in, what has
@@ -34,33 +29,33 @@ export async function reconcile(
     wantedOf(room, ubrn, service.id, snapshot),
   );
   const ordered = wanted.toSorted((a, b) => urgency(a) - urgency(b));
-  progress.begin(ordered.length);
+  const key = `${service.id}.${list}`;
+  progress.begin(key, ordered.length, !room.lists.wasReconciled(service.id, list));
   let isDone = true;
   await eachOf(ordered, PARALLEL, async (one) => {
+    if (!room.signal.aborted && !(await bringSafely(room, one))) isDone = false;
     if (room.signal.aborted) isDone = false;
-    else if (!(await bringSafely(room, one))) isDone = false;
-    progress.advance();
+    else progress.advance(key);
   });
   return isDone;
 }
 
-/** Entries that e-RS sent in a form that cannot be read are kept aside, with an alert (K1). */
+/** Entries that e-RS sent in a form that cannot be read are kept aside, with an alert (K1). True: all are kept. */
 export async function setAside(
   room: IntakeRoom,
   service: SiteService,
-  unreadable: readonly {
-    readonly index: number;
-    readonly ubrn?: Ubrn;
-    readonly issues: readonly { readonly code: 'REQUIRED_ELEMENT_MISSING' | string }[];
-  }[],
-): Promise<void> {
+  unreadable: Snapshot['unreadable'],
+): Promise<boolean> {
+  let isDone = true;
   for (const { index, ubrn } of unreadable) {
-    await room.landing.quarantine({
+    const isKept = await room.landing.quarantine({
       service: service.id,
       ubrn: ubrn ?? `entry-${index}`,
       codes: ['REQUIRED_ELEMENT_MISSING'],
     });
+    if (!isKept) isDone = false;
   }
+  return isDone;
 }
 
 const PRIORITIES = ['decision', 'two-week-wait', 'urgent', 'routine', 'recheck'] as const;

@@ -155,8 +155,8 @@ export interface Landing {
     requestId: string,
     review: (latest: LatestReview | undefined, now: string) => ReviewWrites,
   ): Promise<UnreadableResult>;
-  /** Keeps what cannot be landed, with an alert, until it lands. Source: K1, G-1 */
-  quarantine(entry: Unlandable): Promise<void>;
+  /** Keeps what cannot be landed, with an alert, until it lands. False: the store did not take it; try again. Source: K1, G-1 */
+  quarantine(entry: Unlandable): Promise<boolean>;
   /** Lets go of what an entry of this key was kept for: it landed, or is no longer there. */
   release(service: string, ubrn: string): Promise<void>;
   /** What is in quarantine. */

@@ -28,7 +28,8 @@ export class Quarantine {
     return true;
   }
 
-  async put({ service, ubrn, codes, raw, version }: Unlandable): Promise<void> {
+  /** True: it is kept, durably. Else the alert stands in memory only, and the caller comes again. */
+  async put({ service, ubrn, codes, raw, version }: Unlandable): Promise<boolean> {
     const key = `${service}.${ubrn}`;
     if (this.#keys === undefined) await this.load();
     const before = await readRecord<QuarantineRecord>(this.#store, 'ers-quarantine', key);
@@ -48,8 +49,9 @@ export class Quarantine {
     const written = await writeRecord(this.#store, 'ers-quarantine', key, record, known);
     this.#note(ubrn, key, service);
     const code = codes[0];
-    // The alert stands in memory even where the record could not be written; the next poll finds the referral again.
     this.#log[written.ok ? 'error' : 'warn']('landing.referral.quarantined', { service, ...(code ? { code } : {}) });
+    // Somebody else who wrote the record first kept the referral as well.
+    return written.ok || written.code === 'conflict';
   }
 
   entries(): { service: string; ubrn: string }[] {

@@ -53,6 +53,41 @@ describe('a first load', () => {
     expect((await ward.all('Task')).length).toBe(listed);
   }, 30_000);
 
+  test('shows how far it is over all lists together, the same after a restart in the middle, and counts nothing that was not done', async () => {
+    await using ward = await startWard({ referrals: 30, pollsPerDay: 4 });
+    const load = () => ward.intake.readiness().firstLoad;
+    const firstRun = ward.intake.runOnce();
+    while ((await ward.all('ServiceRequest')).length < 3) await new Promise((resolve) => setTimeout(resolve, 2));
+    await ward.intake.stop();
+    await firstRun;
+    const landed = (await ward.all('Task')).length;
+    const listed = () => ward.intake.readiness().services.reduce((sum, { listed: count }) => sum + count, 0);
+    const inLog = () => ward.log.filter(({ event }) => event === 'intake.load.progress');
+    expect(inLog()).toEqual([]);
+    await ward.restart();
+    const seen: { done: number; left: number }[] = [];
+    const secondRun = ward.intake.runOnce();
+    const look = () => {
+      const one = load();
+      const last = seen.at(-1);
+      if (one !== undefined && (one.done !== last?.done || one.left !== last.left)) seen.push(one);
+    };
+    for (let isDone = false; !isDone; ) {
+      isDone = await Promise.race([
+        secondRun.then(() => true),
+        new Promise<boolean>((resolve) => setTimeout(resolve, 1, false)),
+      ]);
+      look();
+    }
+    expect(ward.intake.readiness().rooms['intake']).toBe('ok');
+    expect(load()).toBeUndefined();
+    expect(landed).toBeLessThan(listed());
+    expect((await ward.all('Task')).length).toBe(listed());
+    expect(seen.length).toBeGreaterThan(2);
+    for (const { done, left } of seen) expect(done + left).toBeLessThanOrEqual(listed());
+    expect(inLog().at(-1)).toMatchObject({ left: 0 });
+  }, 30_000);
+
   test('I-10: a slot issue carries no version, so it is read once a day and not oftener', async () => {
     await using ward = await startWard({ services: [SLOTLESS] });
     const ubrn = await ward.create({ kind: 'slot-issue', service: SLOTLESS });

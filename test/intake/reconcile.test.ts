@@ -176,6 +176,43 @@ describe('quarantine', () => {
     expect(ward.alerts()).not.toContain('referral-quarantined');
   });
 
+  test('K1: one that the store would not keep aside is not forgotten when the process ends: the stored list brings it again', async () => {
+    let isRefusing = true;
+    const refused: { ok: false; code: 'unavailable' } = { ok: false, code: 'unavailable' };
+    await using ward = await startWard({
+      services: [DIRECT],
+      pollsPerDay: 1,
+      around: (store) =>
+        new Proxy(store, {
+          get(target, name) {
+            if (name !== 'transaction') return Reflect.get(target, name).bind?.(target) ?? Reflect.get(target, name);
+            return async (entries: Parameters<typeof store.transaction>[0]) =>
+              isRefusing && JSON.stringify(entries).includes('ers-quarantine') ? refused : target.transaction(entries);
+          },
+        }),
+    });
+    await ward.create({ kind: 'booked-direct', service: DIRECT });
+    await ward.fault({ endpoint: 'A005', kind: 'status', status: 403, times: 1 });
+    await ward.intake.runOnce();
+    isRefusing = false;
+    await ward.restart();
+    await ward.fault({ endpoint: 'A005', kind: 'status', status: 403, times: 1 });
+    await ward.intake.runOnce();
+    expect(ward.alerts()).toContain('referral-quarantined');
+    expect(ward.landing.quarantined()).toHaveLength(1);
+  });
+
+  test('K1: one in quarantine is tried again at every poll, although the list says what it said', async () => {
+    await using ward = await startWard({ services: [DIRECT] });
+    await ward.create({ kind: 'booked-direct', service: DIRECT });
+    await ward.fault({ endpoint: 'A005', kind: 'status', status: 403, times: 1 });
+    await ward.intake.runOnce();
+    expect(await ward.all<Task>('Task')).toEqual([]);
+    await ward.intake.runOnce();
+    expect(await ward.all<Task>('Task')).toHaveLength(1);
+    expect(ward.landing.quarantined()).toEqual([]);
+  });
+
   test('K2: a related referral is kept too, with its own documents and without a review', async () => {
     await using ward = await startWard({ services: [DIRECT] });
     const earlier = await ward.create({ kind: 'booked-direct', service: DIRECT });
