@@ -1,6 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import type { SiteService } from './core/index.ts';
+
+const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', '[::1]', 'localhost']);
 
 /** A value that never prints: logs and errors show `[secret]`. */
 export class Secret {
@@ -36,6 +39,10 @@ const service = z.strictObject({
 const wholeNumber = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
 const httpUrl = z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, ''));
+/** What goes to e-RS is patients' and clinicians': it travels encrypted, but to this machine's own simulator. */
+const ersUrl = httpUrl.refine((url) => url.startsWith('https:') || LOOPBACK.has(new URL(url).hostname), {
+  message: 'must begin with https',
+});
 const secret = z
   .string()
   .min(16, 'needs at least 16 characters')
@@ -72,8 +79,8 @@ export const VARIABLES = {
     default: 'false',
     meaning: 'Refuse searches by patient identifier in a URL; POST _search remains',
   }),
-  ERS_BASE_URL: variable(httpUrl, { meaning: 'e-RS, up to and including /FHIR' }),
-  ERS_TOKEN_URL: variable(httpUrl, { meaning: 'Token endpoint of the same environment' }),
+  ERS_BASE_URL: variable(ersUrl, { meaning: 'e-RS, up to and including /FHIR' }),
+  ERS_TOKEN_URL: variable(ersUrl, { meaning: 'Token endpoint of the same environment' }),
   ERS_TOKEN_AUDIENCE: variable(z.string().min(1).optional(), {
     meaning: 'Audience of the signed JWT; else ERS_TOKEN_URL',
   }),
@@ -178,8 +185,6 @@ const ERS_NAMES = [
   'ERS_REQUESTS_PER_SECOND',
   'ERS_POLLS_PER_DAY',
 ] as const;
-const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
-
 /** Reads the values of some variables; every fault is collected, none stops the reading. */
 function readValues<N extends VariableName>(environment: Environment, names: readonly N[], faults: string[]) {
   const values: Partial<Record<N, unknown>> = {};
@@ -194,11 +199,28 @@ function readValues<N extends VariableName>(environment: Environment, names: rea
   return values as { [K in N]: z.output<(typeof VARIABLES)[K]['schema']> };
 }
 
-/** Reads what the server itself needs, without e-RS: for the demo, which brings its own. */
-export function readServerConfig(environment: Environment): ReadConfig<ServerConfig> {
+/** What the demo needs, which brings its own e-RS. */
+export interface DemoConfig {
+  readonly server: ServerConfig;
+  readonly simulatorPort: number;
+  readonly requestsPerSecond: number;
+  /** Undefined: the demo keeps nothing. */
+  readonly dataDirectory: string | undefined;
+}
+
+/** Reads what the demo takes from the environment; answers every fault at once. */
+export function readDemoConfig(environment: Environment): ReadConfig<DemoConfig> {
   const faults: string[] = [];
-  const config = serverConfig(environment, faults);
-  return faults.length > 0 ? { ok: false, faults } : { ok: true, config };
+  const server = serverConfig(environment, faults);
+  const values = readValues(environment, ['SIMULATOR_PORT', 'ERS_REQUESTS_PER_SECOND'] as const, faults);
+  if (faults.length > 0) return { ok: false, faults };
+  const config: DemoConfig = Object.freeze({
+    server,
+    simulatorPort: values.SIMULATOR_PORT,
+    requestsPerSecond: values.ERS_REQUESTS_PER_SECOND,
+    dataDirectory: environment['DATA_DIR'] || undefined,
+  });
+  return { ok: true, config };
 }
 
 function serverConfig(environment: Environment, faults: string[]): ServerConfig {
@@ -207,6 +229,9 @@ function serverConfig(environment: Environment, faults: string[]): ServerConfig 
     faults.push(
       `HOST=${values.HOST} is not loopback: this release has no authentication, so it binds to 127.0.0.1 only.`,
     );
+  }
+  if (values.DATA_DIR !== undefined && !isWritable(values.DATA_DIR)) {
+    faults.push('DATA_DIR: the folder is none, or cannot be written: name one that this user may write to.');
   }
   return Object.freeze({
     port: values.PORT,
@@ -219,6 +244,18 @@ function serverConfig(environment: Environment, faults: string[]): ServerConfig 
     maxFileBytes: values.MAX_FILE_BYTES,
     logLevel: values.LOG_LEVEL,
   });
+}
+
+/** Whether a folder, or the nearest one above it that exists, can be written. */
+function isWritable(path: string): boolean {
+  const full = resolve(path);
+  if (!existsSync(full)) return full !== dirname(full) && isWritable(dirname(full));
+  try {
+    accessSync(full, constants.W_OK | constants.X_OK);
+    return statSync(full).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 /** Reads the whole environment of `serve`; answers every fault at once. Reads the files that it names. */

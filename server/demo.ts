@@ -31,13 +31,17 @@ export async function startDemo(options: {
   dataDirectory?: string;
   storeDirectory?: string;
   requestsPerSecond: number;
-}): Promise<Demo> {
+}): Promise<Demo | 'port-taken'> {
   const simulator = await startSimulator({
     port: options.port,
     clock: createRunningClock(),
     requestsPerSecond: options.requestsPerSecond,
     dataDirectory: options.dataDirectory,
+  }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EADDRINUSE') return undefined;
+    throw error;
   });
+  if (simulator === undefined) return 'port-taken';
   const own = options.storeDirectory === undefined ? mkdtempSync(join(tmpdir(), 'ers-fhir-demo-')) : undefined;
   return {
     simulator,

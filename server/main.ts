@@ -58,5 +58,7 @@ async function dispatch(name: string | undefined, args: readonly string[]): Prom
 }
 
 checkNode();
+// What this process writes is patients': no other user of the machine reads it.
+process.umask(0o077);
 const [name, ...args] = process.argv.slice(2);
 process.exitCode = await dispatch(name, args);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { readConfig, readServerConfig, Secret, VARIABLES } from '../server/config.ts';
+import { readConfig, readDemoConfig, Secret, VARIABLES } from '../server/config.ts';
 
 let directory: string;
 let complete: Record<string, string>;
@@ -60,9 +60,50 @@ describe('the environment', () => {
   });
 
   test('a bind beyond loopback is refused while there is no authentication', () => {
-    expect(readServerConfig({ ID_NAMESPACE_SECRET: 'a secret of sixteen characters', HOST: '0.0.0.0' })).toMatchObject({
+    expect(readDemoConfig({ ID_NAMESPACE_SECRET: 'a secret of sixteen characters', HOST: '0.0.0.0' })).toMatchObject({
       ok: false,
     });
+  });
+
+  test('an e-RS beyond this machine is reached by https only, since tokens and patients travel there', () => {
+    const read = readConfig({
+      ...complete,
+      ERS_BASE_URL: 'http://ers.example/FHIR',
+      ERS_TOKEN_URL: 'http://ers.example/t',
+    });
+    expect(read.ok ? [] : read.faults.map((fault) => fault.split(':')[0])).toEqual([
+      'ERS_BASE_URL must begin with https',
+      'ERS_TOKEN_URL must begin with https',
+    ]);
+    const local = { ERS_BASE_URL: 'http://127.0.0.1:9100/FHIR', ERS_TOKEN_URL: 'http://[::1]:9100/oauth2/token' };
+    expect(readConfig({ ...complete, ...local }).ok).toBe(true);
+  });
+
+  test('a data folder that is a file, or under one, is a fault like any other', () => {
+    const file = complete['ERS_PRIVATE_KEY_FILE'] ?? '';
+    for (const wrong of [file, join(file, 'below')]) {
+      const read = readConfig({ ...complete, DATA_DIR: wrong, PORT: 'x' });
+      expect(read.ok ? [] : read.faults).toEqual([
+        expect.stringContaining('PORT'),
+        expect.stringContaining('DATA_DIR'),
+      ]);
+    }
+    expect(readConfig({ ...complete, DATA_DIR: join(directory, 'to', 'be', 'made') }).ok).toBe(true);
+  });
+
+  test('the demo reports every fault of its own variables at once', () => {
+    const read = readDemoConfig({
+      SIMULATOR_PORT: 'abc',
+      ERS_REQUESTS_PER_SECOND: 'x',
+      PORT: '-1',
+      ID_NAMESPACE_SECRET: 'short',
+    });
+    expect(read.ok ? [] : read.faults.map((fault) => fault.split(' ')[0])).toEqual([
+      'PORT',
+      'ID_NAMESPACE_SECRET',
+      'SIMULATOR_PORT',
+      'ERS_REQUESTS_PER_SECOND',
+    ]);
   });
 
   test('D4: reject and redirect cannot be configured as unattended, because e-RS takes them from a clinician only', () => {

@@ -1,5 +1,6 @@
+import { readdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { readServerConfig } from '../config.ts';
+import { readDemoConfig } from '../config.ts';
 import { systemClock } from '../core/index.ts';
 import { createLog } from '../log.ts';
 import { type Product, startProduct } from '../product.ts';
@@ -20,21 +21,30 @@ forgets everything when it ends.`,
     const { values } = parseArgs({ args: [...args], options: { data: { type: 'string' } } });
     // The simulator is loaded for the demo only.
     const { DEMO_SECRET, startDemo } = await import('../demo.ts');
-    const read = readServerConfig({ ID_NAMESPACE_SECRET: DEMO_SECRET, ...environment });
-    if (!read.ok) {
-      complain(read.faults.join('\n'));
+    const read = readDemoConfig({ ID_NAMESPACE_SECRET: DEMO_SECRET, ...environment });
+    const faults = [
+      ...(read.ok ? [] : read.faults),
+      ...(isReadable(values.data) ? [] : ['--data: the folder cannot be read.']),
+    ];
+    if (!read.ok || faults.length > 0) {
+      complain(faults.map((fault) => `- ${fault}`).join('\n'));
       return 1;
     }
-    const log = createLog(read.config.logLevel);
+    const { server, simulatorPort, requestsPerSecond, dataDirectory: storeDirectory } = read.config;
+    const log = createLog(server.logLevel);
     const brought = await startDemo({
-      port: Number(environment['SIMULATOR_PORT'] ?? 9100),
-      requestsPerSecond: Number(environment['ERS_REQUESTS_PER_SECOND'] ?? 10),
+      port: simulatorPort,
+      requestsPerSecond,
       ...(values.data === undefined ? {} : { dataDirectory: values.data }),
-      ...(environment['DATA_DIR'] === undefined ? {} : { storeDirectory: environment['DATA_DIR'] }),
+      ...(storeDirectory === undefined ? {} : { storeDirectory }),
     });
+    if (brought === 'port-taken') {
+      complain(`SIMULATOR_PORT: 127.0.0.1:${simulatorPort} is taken.`);
+      return 1;
+    }
     const { dataDirectory, ers, simulator, standingSession } = brought;
     const started = await startProduct({
-      server: { ...read.config, dataDirectory },
+      server: { ...server, dataDirectory },
       ers,
       version,
       log,
@@ -56,6 +66,16 @@ forgets everything when it ends.`,
     return 0;
   },
 };
+
+/** Whether a folder, if one is named, can be listed. */
+function isReadable(directory: string | undefined): boolean {
+  try {
+    if (directory !== undefined) readdirSync(directory);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const welcome = ({ url }: Product, ersUrl: string, controlUrl: string, dataDirectory: string): string => `
   facade     ${url}/fhir/R4

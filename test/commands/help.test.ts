@@ -1,15 +1,20 @@
 import { spawnSync } from 'node:child_process';
-import { resolve } from 'node:path';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join, resolve } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { COMMANDS, helpOf } from '../../server/commands/index.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const main = (...args: string[]) =>
-  spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', 'server/main.ts', ...args], {
-    cwd: ROOT,
-    encoding: 'utf8',
-    env: { PATH: process.env['PATH'] ?? '' },
-  });
+const mainIn =
+  (environment: Record<string, string>) =>
+  (...args: string[]) =>
+    spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', 'server/main.ts', ...args], {
+      cwd: ROOT,
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'] ?? '', ...environment },
+    });
+const main = mainIn({});
 
 describe("the operator's door", () => {
   test('each command explains itself: what it does, each option that it takes, each exit code', () => {
@@ -37,6 +42,21 @@ describe("the operator's door", () => {
     expect(main('fly')).toMatchObject({ status: 2, stdout: '', stderr: expect.stringContaining('no command fly') });
     expect(main('fetch')).toMatchObject({ status: 2, stderr: expect.stringContaining('Name one UBRN') });
     expect(main('account', '--colour')).toMatchObject({ status: 2, stderr: expect.stringContaining('--colour') });
+  });
+
+  test('a demo that cannot start says so in a sentence for each fault, and shows no stack', async () => {
+    const bad = main('demo', '--data', join(ROOT, 'no-such-folder'));
+    expect(bad).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^- --data: the folder cannot be read\.\n$/),
+    });
+    expect(main('demo', '--dta', 'x')).toMatchObject({ status: 2, stderr: expect.stringContaining('--dta') });
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const { port } = taken.address() as AddressInfo;
+    const busy = mainIn({ SIMULATOR_PORT: String(port), PORT: '0' })('demo');
+    await new Promise((resolve) => taken.close(resolve));
+    expect(busy).toMatchObject({ status: 1, stderr: `SIMULATOR_PORT: 127.0.0.1:${port} is taken.\n` });
   });
 
   test('an environment that does not suffice ends with 1 and names every fault', () => {
