@@ -33,7 +33,7 @@ export interface Intake {
 
 const DAY_MS = 24 * 3_600_000;
 const RETRY_MS = 5_000;
-const DUE_EVERY_MS = 5_000;
+const LOOK_EVERY_MS = 5_000;
 /** Longest wait for the next poll in one go: an operator, or another process, may have polled meanwhile. */
 const LONGEST_WAIT_MS = 3_600_000;
 /** How soon e-RS is looked for again that did not answer when a poll was due. */
@@ -204,12 +204,15 @@ export function createIntake(options: IntakeOptions): Intake {
   }
 
   async function referenceLoop(): Promise<void> {
-    while (!closing.signal.aborted) {
+    for (let failures = 0; !closing.signal.aborted; ) {
       let isComplete = false;
       await safely('reference', async () => {
         isComplete = await mirrorReferenceData(room);
       });
-      await clock.sleep(isComplete ? DAY_MS : RETRY_MS, closing.signal);
+      // A set that e-RS never delivers must not cost six calls every few seconds for ever.
+      const againMs = Math.min(RETRY_MS * 2 ** failures, LONGEST_WAIT_MS);
+      failures = isComplete ? 0 : Math.min(failures + 1, 20);
+      await clock.sleep(isComplete ? DAY_MS : againMs, closing.signal);
     }
   }
 
@@ -218,8 +221,8 @@ export function createIntake(options: IntakeOptions): Intake {
       running = loaded().then(() =>
         Promise.all([
           referenceLoop(),
-          every(RETRY_MS, 'resume', finishAll),
-          every(DUE_EVERY_MS, 'due', bringDue),
+          every(options.lookEveryMs ?? LOOK_EVERY_MS, 'resume', finishAll),
+          every(options.lookEveryMs ?? LOOK_EVERY_MS, 'due', bringDue),
           ...services.map(serviceLoop),
         ]),
       );

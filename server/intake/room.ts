@@ -20,6 +20,8 @@ export interface IntakeOptions {
   readonly pollsPerDay: number | undefined;
   /** How often a service is polled where the limit is lifted. */
   readonly pollIntervalMs?: number;
+  /** How often it is looked for what is due and what is unfinished; default 5 s. */
+  readonly lookEveryMs?: number;
 }
 
 /** The room, furnished. */
