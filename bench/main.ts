@@ -1,3 +1,5 @@
+import { parseArgs } from 'node:util';
+import { benchBudget } from './budget.ts';
 import { benchMapping } from './mapping.ts';
 import { machine, type Row, table } from './measure.ts';
 import { benchStart } from './start.ts';
@@ -5,15 +7,20 @@ import { benchStore } from './store.ts';
 import { benchUnchanged } from './unchanged.ts';
 import { benchWire } from './wire.ts';
 
+const { values, positionals: wanted } = parseArgs({
+  allowPositionals: true,
+  options: { referrals: { type: 'string', default: '100' } },
+});
+
 const SECTIONS: Readonly<Record<string, () => Promise<Row[]>>> = {
   start: benchStart,
   store: benchStore,
   mapping: benchMapping,
   unchanged: benchUnchanged,
   wire: benchWire,
+  budget: () => benchBudget(Number(values.referrals)),
 };
 
-const wanted = process.argv.slice(2);
 const rows: Row[] = [];
 for (const [name, section] of Object.entries(SECTIONS)) {
   if (wanted.length === 0 || wanted.includes(name)) rows.push(...(await section()));

@@ -67,6 +67,7 @@ export async function benchUnchanged(): Promise<Row[]> {
   const budget: Budget = {
     admit: async () => true,
     slowDown: () => {},
+    wasSent: () => {},
     hearErsTime: () => {},
     pollsOf: async () => ({ now: new Date(0), spent: [], left: undefined, nextAt: new Date(0) }),
     spendPoll: async () => ({ granted: true }),

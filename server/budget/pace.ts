@@ -13,6 +13,8 @@ export interface PaceOptions {
 export interface Pace {
   /** Waits for one turn; false when the signal aborted first. */
   admit(priority: RequestPriority, signal?: AbortSignal): Promise<boolean>;
+  /** The request of the turn that was given at that instant is on the wire. */
+  wasSent(admittedAtMs: number): void;
   /** e-RS answered 429. */
   slowDown(afterMs?: number): void;
 }
@@ -30,6 +32,8 @@ const SHARE = 0.98;
  * second (20 ms), so that even then no second holds one request too many; the rest is for the wire.
  */
 const LATENESS_MS = 5;
+/** What the turns of a second that went out late must keep to besides: less than what SHARE leaves, so that others lose nothing. */
+const GUARD_MS = 10;
 /** Whoever has waited so long gets one turn in four, whatever is more urgent. */
 const PATIENCE_MS = 60_000;
 const TURNS_FOR_THE_PATIENT = 4;
@@ -53,12 +57,20 @@ export function createPace({ clock, random, log, requestsPerSecond }: PaceOption
   let slowness = 1;
   let strikes = 0;
   let turns = 0;
+  /** The latest turns, as many as a second may hold: when each was given, and when it went out. */
+  const latest: { readonly givenMs: number; sentMs: number }[] = [];
   let nap: AbortController | undefined;
   let isRunning = false;
 
   const count = () => PRIORITIES.reduce((sum, priority) => sum + (queues.get(priority)?.size ?? 0), 0);
   const intervalMs = () => (slowness > 1 ? Math.max(baseMs, CAUTIOUS_INTERVAL_MS) * slowness : baseMs);
-  const dueMs = () => Math.max(slotMs + intervalMs(), pausedUntilMs);
+  const dueMs = () => Math.max(slotMs + intervalMs(), pausedUntilMs, secondFreeMs());
+
+  /** When a second that begins with the turn before the last ten, or however many are permitted, has passed. */
+  function secondFreeMs(): number {
+    if (requestsPerSecond === undefined || latest.length < requestsPerSecond) return Number.NEGATIVE_INFINITY;
+    return Math.min(...latest.map(({ sentMs }) => sentMs)) + 1000 + GUARD_MS;
+  }
 
   async function run(): Promise<void> {
     while (count() > 0) {
@@ -79,7 +91,19 @@ export function createPace({ clock, random, log, requestsPerSecond }: PaceOption
     slowness = Math.max(1, slowness * RECOVERY);
     if (slowness === 1) strikes = 0;
     turns += 1;
+    if (requestsPerSecond !== undefined) {
+      latest.push({ givenMs: nowMs, sentMs: nowMs });
+      if (latest.length > requestsPerSecond) forgetFirst();
+    }
     choose(nowMs)?.settle(true);
+  }
+
+  function forgetFirst(): void {
+    const firstMs = Math.min(...latest.map(({ sentMs }) => sentMs));
+    latest.splice(
+      latest.findIndex(({ sentMs }) => sentMs === firstMs),
+      1,
+    );
   }
 
   function choose(nowMs: number): Waiting | undefined {
@@ -111,6 +135,12 @@ export function createPace({ clock, random, log, requestsPerSecond }: PaceOption
         isRunning = true;
         void run();
       });
+    },
+    wasSent(admittedAtMs) {
+      // Told apart by when they were given: turns lie an interval apart.
+      const distance = ({ givenMs }: { readonly givenMs: number }) => Math.abs(givenMs - admittedAtMs);
+      const turn = latest.toSorted((a, b) => distance(a) - distance(b))[0];
+      if (turn !== undefined && distance(turn) < baseMs) turn.sentMs = Math.max(turn.sentMs, clock.monotonicMs());
     },
     slowDown(afterMs = 0) {
       const nowMs = clock.monotonicMs();

@@ -81,6 +81,11 @@ export interface ErsClient {
 export interface Budget {
   /** Waits for the turn of one request; false when the signal aborted first (nothing is spent). */
   admit(priority: RequestPriority, signal?: AbortSignal): Promise<boolean>;
+  /**
+   * A request went onto the wire that had its turn at `admittedAtMs` (monotonic). What e-RS counts is when it comes: a
+   * connection that was long in coming moves a turn close to those after it.
+   */
+  wasSent(admittedAtMs: number): void;
   /** A 429 was seen. */
   slowDown(afterMs?: number): void;
   /** What time it is by e-RS's clock: polls are counted by it, since it is e-RS that counts them. */

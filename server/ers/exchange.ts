@@ -37,7 +37,7 @@ export interface Wire {
 export async function exchange(
   wire: Wire,
   outgoing: Outgoing,
-  limits: { deadlineMs: number; signal?: AbortSignal | undefined },
+  limits: { deadlineMs: number; signal?: AbortSignal | undefined; onSend?: () => void },
 ): Promise<Exchange> {
   if (limits.signal?.aborted) return { kind: 'unanswered', progress: 'before-send' };
   const deadline = startDeadline(wire.clock, limits.deadlineMs, limits.signal);
@@ -48,6 +48,7 @@ export async function exchange(
         options,
         new SendWatch(handler, () => {
           progress = 'after-send';
+          limits.onSend?.();
         }),
       ),
   );

@@ -92,6 +92,7 @@ export function createErsHttp(options: ErsHttpOptions): ErsHttp {
     if (early && early.kind !== 'ok') return done(early);
     if (!(await budget.admit(context.priority, context.signal)))
       return done(fateOf(rowOfSilence('read', 'before-send')));
+    const admittedAtMs = clock.monotonicMs();
     // The turn may have been long in coming; mostly this is the same token.
     const token = context.session ? undefined : await tokens.current();
     if (token && token.kind !== 'ok') return done(token);
@@ -110,6 +111,7 @@ export function createErsHttp(options: ErsHttpOptions): ErsHttp {
       {
         deadlineMs: call.kind === 'download' || call.kind === 'poll' ? timeouts.fileMs : timeouts.callMs,
         signal: context.signal,
+        onSend: () => budget.wasSent(admittedAtMs),
       },
     );
     const ersTime = result.kind === 'answered' ? timeOf(result.answer) : undefined;

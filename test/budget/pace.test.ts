@@ -121,6 +121,31 @@ describe('the pace', () => {
     expect(turns).toEqual([]);
   });
 
+  test('B1: however long connections are in coming, no second holds more on the wire than the limit', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.oneof(fc.constant(0), fc.nat(400)), { minLength: 1, maxLength: 30 }),
+        async (delays) => {
+          const clock = createFakeClock();
+          const { pace } = startPace(10, clock);
+          const sent: Turn[] = [];
+          const send = async (index: number) => {
+            await pace.admit('routine');
+            const admittedAtMs = clock.monotonicMs();
+            await clock.sleep(delays[index % delays.length] ?? 0);
+            sent.push({ atMs: clock.monotonicMs(), name: String(index) });
+            pace.wasSent(admittedAtMs);
+          };
+          const sending = Array.from({ length: 60 }, (_, index) => send(index));
+          await clock.advance(60_000);
+          await Promise.all(sending);
+          expect(busiestSecond(sent)).toBeLessThanOrEqual(10);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
   test('without a limit everybody has a turn at once', async () => {
     const { clock, turns, ask } = startPace(undefined);
     await Promise.all(Array.from({ length: 500 }, () => ask('routine')));
