@@ -39,6 +39,8 @@ const LONGEST_WAIT_MS = 3_600_000;
 /** How soon e-RS is looked for again that did not answer when a poll was due. */
 const ABSENT_MS = 300_000;
 const BREATH_MS = 60_000;
+/** So many in a row fail for one reason, not for their own. */
+const FAILURES_OF_ONE_CAUSE = 5;
 
 interface Unfinished {
   readonly service: SiteService;
@@ -56,6 +58,7 @@ export function createIntake(options: IntakeOptions): Intake {
   let running: Promise<unknown> = Promise.resolve();
   const triedRelatedMs = new Map<string, number>();
   const startedMs = clock.monotonicMs();
+  let restUntilMs = Number.NEGATIVE_INFINITY;
   const nextPollAt = new Map<string, string>();
   const inBackground = new Set<Promise<unknown>>();
   const progress = new Progress(options);
@@ -157,14 +160,21 @@ export function createIntake(options: IntakeOptions): Intake {
   async function bringDue(): Promise<void> {
     const now = clock.now().toISOString();
     const due = landing.index.all().filter(({ dueAt }) => dueAt !== undefined && dueAt <= now);
+    if (clock.monotonicMs() < restUntilMs) return;
     await bringMissingRelated();
+    let failures = 0;
     for (const { ubrn, dueFor } of due) {
       if (closing.signal.aborted) return;
-      await bringSafely(room, {
+      const wanted = {
         ubrn: ubrn as Ubrn,
         items: undefined,
         priority: dueFor === 'file' ? 'routine' : 'recheck',
-      });
+      } as const;
+      failures = (await bringSafely(room, wanted)) ? 0 : failures + 1;
+      if (failures < FAILURES_OF_ONE_CAUSE) continue;
+      // e-RS, or the store, is down: what is due stays so, and need not be asked for at full pace meanwhile.
+      restUntilMs = clock.monotonicMs() + ABSENT_MS;
+      return;
     }
   }
 
