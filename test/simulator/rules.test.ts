@@ -5,7 +5,7 @@ const ROOT = new URL('../../', import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, ROOT), 'utf8');
 
 test('every rule of docs/simulator-rules.md names its evidence and a test that exists', () => {
-  const sources = ['test/simulator/', 'test/official/']
+  const sources = ['test/simulator/', 'test/official/', 'test/ers-contract/']
     .flatMap((folder) => readdirSync(new URL(folder, ROOT)).map((file) => `${folder}${file}`))
     .filter((file) => file.endsWith('.test.ts'))
     .map(read)

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import { expect, test } from '@jest/globals';
-import type { Finding } from '../ers-contract/check-exchange.ts';
-import { compileContract } from '../ers-contract/check-exchange.ts';
-import { driveEverything } from '../ers-contract/drive-everything.ts';
-import { WAIVERS } from '../ers-contract/waivers.ts';
 import { startFarSide } from '../simulator/far-side.ts';
+import type { Finding } from './check-exchange.ts';
+import { compileContract } from './check-exchange.ts';
+import { driveEverything } from './drive-everything.ts';
+import { WAIVERS } from './waivers.ts';
 
 const SHARED = resolve(process.env['ERS_SHARED'] ?? '../shared');
 
