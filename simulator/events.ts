@@ -10,7 +10,7 @@ import {
   setPriority,
   setState,
 } from './referral-document.ts';
-import { accept, cancelAppointment, cancelReferral, propose, reject, rise } from './transitions.ts';
+import { accept, cancelAppointment, cancelReferral, propose, reject, returnedState, rise } from './transitions.ts';
 import type { Coding } from './wire.ts';
 import { codeSystem, profile, REFERENCE_DATA, SYSTEM } from './wire.ts';
 import type { Referral, World } from './world.ts';
@@ -33,9 +33,15 @@ export const eventSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('accepted-in-ers') }),
   z.strictObject({ type: z.literal('rejected-in-ers'), ...reasonFields }),
   z.strictObject({ type: z.literal('triaged-in-ers'), comments: z.string().optional() }),
+  z.strictObject({ type: z.literal('returned-in-ers'), comments: z.string().optional() }),
+  z.strictObject({ type: z.literal('redirected-in-ers'), comments: z.string().optional() }),
   z.strictObject({ type: z.literal('internal-version-bump') }),
   z.strictObject({ type: z.literal('appointment-cancelled-by-patient'), ...reasonFields }),
+  z.strictObject({ type: z.literal('appointment-cancelled-by-provider'), ...reasonFields }),
   z.strictObject({ type: z.literal('did-not-attend'), ...reasonFields }),
+  z.strictObject({ type: z.literal('assessment-recorded') }),
+  z.strictObject({ type: z.literal('deferred-to-provider') }),
+  z.strictObject({ type: z.literal('shortlist-changed') }),
   z.strictObject({ type: z.literal('rebooked'), service: z.string().optional(), inDays: z.number().optional() }),
   z.strictObject({ type: z.literal('moved-to-another-provider') }),
   z.strictObject({ type: z.literal('patient-restricted'), isRestricted: z.boolean().default(true) }),
@@ -91,22 +97,27 @@ export function applyEvent(world: World, referral: Referral, event: ReferralEven
       });
       return undefined;
     case 'triaged-in-ers':
-      propose(referral, dice, 'TRIAGED_PROVIDER_TO_ACTION', {
-        reason: {
-          system: codeSystem('eRS-ReviewOutcome-1'),
-          code: 'ACCEPT_REFER_BOOK_LATER',
-          display: 'Accept Refer Book Later',
-        },
+    case 'returned-in-ers':
+    case 'redirected-in-ers': {
+      const [code, display] = OUTCOMES[event.type];
+      const isReturn = event.type === 'returned-in-ers';
+      propose(referral, dice, isReturn ? returnedState(world, resource.id) : 'TRIAGED_PROVIDER_TO_ACTION', {
+        reason: { system: codeSystem('eRS-ReviewOutcome-1'), code, display },
         comments: event.comments ?? 'Synthetic comment of another reviewer',
       });
       return undefined;
+    }
     case 'internal-version-bump':
       rise(referral, dice);
       return undefined;
-    case 'appointment-cancelled-by-patient': {
-      const reason = reasonCoding(world, 'APPOINTMENT-CANCELLATION-REASON', event.reason ?? 'PATIENT_ILL');
+    case 'appointment-cancelled-by-patient':
+    case 'appointment-cancelled-by-provider': {
+      const isPatient = event.type === 'appointment-cancelled-by-patient';
+      const code = event.reason ?? (isPatient ? 'PATIENT_ILL' : 'CLINIC_CANCELLED');
+      const reason = reasonCoding(world, 'APPOINTMENT-CANCELLATION-REASON', code);
       cancelAppointment(referral, reason, event.comments);
-      setState(resource, 'APPT_CANCELLED_BY_PATIENT', reason, event.comments);
+      const state = isPatient ? 'APPT_CANCELLED_BY_PATIENT' : 'APPT_CANCELLED_BY_PROVIDER';
+      setState(resource, state, reason, event.comments);
       rise(referral, dice);
       return undefined;
     }
@@ -117,6 +128,18 @@ export function applyEvent(world: World, referral: Referral, event: ReferralEven
       rise(referral, dice);
       return undefined;
     }
+    case 'assessment-recorded': // which outcomes there are is not published
+      setState(resource, 'ASSESSMENT_RESULT');
+      rise(referral, dice);
+      return undefined;
+    case 'deferred-to-provider':
+      return defer(world, referral);
+    case 'shortlist-changed': // the contained appointment goes with the service that owned it [F 11133]
+      resource.contained = (resource.contained ?? []).filter((each) => each !== appointment);
+      resource.extension = (resource.extension ?? []).filter(({ url }) => !url.includes('/Extension-eRS-Appointment-'));
+      setState(resource, 'NOT_BOOKED');
+      rise(referral, dice);
+      return undefined;
     case 'rebooked':
       return rebook(world, referral, event.service, inDays(world, event.inDays ?? dice.integer(7, 60)));
     case 'moved-to-another-provider': {
@@ -135,6 +158,13 @@ export function applyEvent(world: World, referral: Referral, event: ReferralEven
   }
 }
 
+/** What the reviewer chose, where others review in e-RS itself. */
+const OUTCOMES = {
+  'triaged-in-ers': ['ACCEPT_REFER_BOOK_LATER', 'Accept Refer Book Later'],
+  'returned-in-ers': ['RETURN_TO_REFERRER_WITH_ADVICE', 'Return to Referrer With Advice'],
+  'redirected-in-ers': ['CANCEL_APPOINTMENT_ACTION_LATER', 'Cancel Appointment, Action Later'],
+} as const;
+
 const inDays = (world: World, days: number): string =>
   new Date(world.clock.now().getTime() + days * 86_400_000).toISOString();
 
@@ -151,6 +181,7 @@ function backToReview(world: World, referral: Referral, status: Referral['contex
 }
 
 function letterChanged(world: World, referral: Referral): undefined {
+  const isFirstLetter = referral.clinicalInformation === 'outstanding';
   referral.clinicalInformation = 'present';
   const valueDateTime = world.clock.now().toISOString();
   for (const name of ['ClinicalInfoFirstSubmitted', 'ClinicalInfoLastUpdated']) {
@@ -161,7 +192,8 @@ function letterChanged(world: World, referral: Referral): undefined {
   }
   const isPriorityToo =
     referral.contextStatus === 'PRIORITY_CHANGED' || referral.contextStatus === 'PRIORITY_AND_LETTER_CHANGED';
-  backToReview(world, referral, isPriorityToo ? 'PRIORITY_AND_LETTER_CHANGED' : 'LETTER_CHANGED');
+  const changed = isPriorityToo ? 'PRIORITY_AND_LETTER_CHANGED' : 'LETTER_CHANGED';
+  backToReview(world, referral, isFirstLetter ? referral.contextStatus : changed);
 }
 
 function removeAttachment(world: World, referral: Referral, title: string | undefined): string | undefined {
@@ -181,6 +213,20 @@ function moveAppointment(world: World, referral: Referral, start: string): undef
   appointment.start = start;
   appointment.end = new Date(new Date(start).getTime() + length).toISOString();
   rise(referral, world.dice);
+}
+
+/** No slot could be booked, so the provider is to arrange one. Source: provider-api T3. */
+function defer(world: World, referral: Referral): string | undefined {
+  const { resource } = referral;
+  const appointment = appointmentOf(resource);
+  if (!appointment) return 'There is no appointment to defer';
+  const reason = { system: codeSystem('eRS-ReviewReason-1'), code: 'NO_SLOTS_AT_SERVICE' };
+  for (const key of ['start', 'end', 'slot', 'comment'] as const) delete appointment[key];
+  Object.assign(appointment, { status: 'proposed', reason: [{ coding: [reason] }] });
+  setState(resource, 'DEFERRED_TO_PROVIDER', reason);
+  referral.review = 'awaiting';
+  rise(referral, world.dice);
+  return undefined;
 }
 
 /** A new booking at a service, as administrators make it in the web application. Source: provider-api T2, T13. */

@@ -1,9 +1,10 @@
 import type { Dice } from './dice.ts';
+import { chanceOf } from './dice.ts';
 import type { Priority, ReferralState } from './referral-document.ts';
 import { appointmentOf, raiseVersion, setPriority, setState } from './referral-document.ts';
 import type { Coding } from './wire.ts';
 import { REFERENCE_DATA } from './wire.ts';
-import type { Referral } from './world.ts';
+import type { Referral, World } from './world.ts';
 
 interface Reviewed {
   reason: Coding;
@@ -93,4 +94,11 @@ function clearBooking(appointment: { start?: string; end?: string; slot?: unknow
 
 function raiseAppointmentVersion(appointment: { meta?: { versionId?: string } }): void {
   appointment.meta = { ...appointment.meta, versionId: String(Number(appointment.meta?.versionId ?? 0) + 1) };
+}
+
+/** Texts and examples disagree on the state after a return. Source: provider-api T9, 9.1 no. 1. */
+export function returnedState({ openQuestions, seed }: World, ubrn: string): ReferralState {
+  if (openQuestions.returnedState) return openQuestions.returnedState;
+  const isOdd = openQuestions.answers === 'by-seed' && chanceOf(seed, `state of returned ${ubrn}`) < 0.5;
+  return isOdd ? 'TRIAGED_PROVIDER_TO_ACTION' : 'TRIAGE_RESPONSE';
 }

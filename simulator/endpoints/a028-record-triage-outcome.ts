@@ -1,17 +1,14 @@
 import { answerReferral } from '../answer-referral.ts';
 import { stu3Outcome } from '../answers.ts';
-import { chanceOf } from '../dice.ts';
 import type { ReferralEndpoint } from '../endpoint.ts';
 import { PROVIDER_CLINICAL } from '../endpoint.ts';
 import { attachLinks, checkLinks } from '../file-links.ts';
 import type { ParameterRules } from '../parameters.ts';
 import { readParameters } from '../parameters.ts';
-import type { ReferralState } from '../referral-document.ts';
 import { isPriority, priorityOf } from '../referral-document.ts';
 import { refusePriority, refuseTriage } from '../review-rules.ts';
-import { propose } from '../transitions.ts';
+import { propose, returnedState } from '../transitions.ts';
 import { codeSystem, profile } from '../wire.ts';
-import type { World } from '../world.ts';
 
 const RULES: ParameterRules = {
   profile: profile('eRS-RecordReviewOutcome-Parameters-1'),
@@ -83,10 +80,3 @@ export const recordTriageOutcome: ReferralEndpoint = {
     return answerReferral(referral);
   },
 };
-
-/** Texts and examples disagree on the state after a return. Source: provider-api T9, 9.1 no. 1. */
-function returnedState({ openQuestions, seed }: World, ubrn: string): ReferralState {
-  if (openQuestions.returnedState) return openQuestions.returnedState;
-  const isOdd = openQuestions.answers === 'by-seed' && chanceOf(seed, `state of returned ${ubrn}`) < 0.5;
-  return isOdd ? 'TRIAGED_PROVIDER_TO_ACTION' : 'TRIAGE_RESPONSE';
-}

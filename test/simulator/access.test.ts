@@ -1,10 +1,72 @@
 import { describe, expect, test } from '@jest/globals';
-import { codeOf, DIRECT, ifMatch, rejection, startFarSide, TRIAGE, worklistRequest } from './far-side.ts';
+import {
+  cancellation,
+  codeOf,
+  DIRECT,
+  ifMatch,
+  outcome,
+  redirection,
+  rejection,
+  startFarSide,
+  TRIAGE,
+  worklistRequest,
+} from './far-side.ts';
 
 const UUID = 'c5d2d200-7613-4a69-9c5f-1bb68e04b8d8';
 const operation = (ubrn: string, name: string): string => `/STU3/ReferralRequest/${ubrn}/$ers.${name}`;
 
+const SPC = 'SERVICE_PROVIDER_CLINICIAN';
+const SPCA = 'SERVICE_PROVIDER_CLINICIAN_ADMIN';
+const SPA = 'SERVICE_PROVIDER_ADMIN';
+const RC = 'REFERRING_CLINICIAN';
+const RCA = 'REFERRING_CLINICIAN_ADMIN';
+const RA = 'REFERRING_ADMIN';
+const APP = 'application';
+const ROLES = [RC, RCA, RA, SPC, SPCA, SPA];
+const CLINICAL = [RC, RCA, SPC, SPCA];
+
+/** The matrix of provider-api 1.3, written down here once more, on purpose: id, request, and who may make it. */
+const MATRIX: [id: string, method: string, path: string, who: string[]][] = [
+  ['A004', 'GET', '/STU3/CodeSystem/PRIORITY', [APP, ...CLINICAL]],
+  ['A005', 'GET', '/STU3/ReferralRequest/{ubrn}', [APP, ...CLINICAL]],
+  ['A006', 'GET', `/STU3/Binary/${UUID}`, [APP, ...CLINICAL]],
+  ['A007', 'POST', operation('{ubrn}', 'generateCRI'), [APP, ...CLINICAL]],
+  ['A008', 'POST', '/STU3/ReferralRequest/$ers.fetchworklist', [APP, RC, RCA, RA, SPC, SPCA, SPA]],
+  ['A013', 'POST', operation('{ubrn}', 'acceptReferral'), [APP, SPC, SPCA]],
+  ['A014', 'POST', operation('{ubrn}', 'rejectReferral'), [SPC, SPCA]],
+  ['A020', 'POST', '/STU3/Binary', CLINICAL],
+  ['A022', 'POST', operation('{ubrn}', 'cancelAppointmentActionLater'), [SPC, SPCA]],
+  ['A024', 'GET', '/STU3/CommunicationRequest/{ubrn}', [APP, ...CLINICAL]],
+  ['A025', 'GET', '/STU3/Communication?based-on=CommunicationRequest/{ubrn}/_history/1', [APP, ...CLINICAL]],
+  ['A028', 'POST', operation('{ubrn}', 'recordReviewOutcome'), [APP, SPC, SPCA]],
+  ['A029', 'GET', '/STU3/Task?focus=x&intent=proposal&status=ready', [APP, ...CLINICAL]],
+  ['A030', 'GET', '/R4/PractitionerRole', ROLES],
+  ['A036', 'POST', operation('{ubrn}', 'cancelReferral'), [APP, ...CLINICAL]],
+  ['A038', 'GET', '/STU3/Appointment/1', CLINICAL],
+  ['A040', 'GET', '/R4/Practitioner?_query=onBehalfOf', [SPCA]],
+  ['A042', 'GET', `/R4/Binary/${UUID}`, [APP, ...CLINICAL]],
+];
+
 describe('modes, roles and headers', () => {
+  test.each(MATRIX)(
+    '%s is open to the modes and business functions that the matrix gives it, and to no other',
+    async (_id, method, path, who) => {
+      await using side = await startFarSide();
+      const target = path.replace('{ubrn}', await side.create(DIRECT));
+      const isRefused = async (options: { token?: string; headers?: Record<string, string> }): Promise<boolean> =>
+        /^(REC_)?FORBIDDEN$/.test(codeOf(await side.send(method, target, options)) ?? '');
+      const admitted = (await isRefused({})) ? [] : [APP];
+      for (const role of ROLES) {
+        const principal = '999000000042';
+        const { token, headers } = await side.signIn({ roles: [role], onBehalfOf: [principal] });
+        const names = role === SPCA && !path.includes('onBehalfOf');
+        const behalf = names ? { 'NHSD-eRS-On-Behalf-Of-User-ID': principal } : {};
+        if (!(await isRefused({ token, headers: { ...headers, ...behalf } }))) admitted.push(role);
+      }
+      expect(admitted.sort()).toEqual([...who].sort());
+    },
+  );
+
   test.each([
     ['A014', 'POST', operation('1', 'rejectReferral')],
     ['A020', 'POST', '/STU3/Binary'],
@@ -208,5 +270,79 @@ describe('the order and shape of refusals', () => {
       (await side.send('POST', operation(ubrn, 'rejectReferral'), { token, headers, json: rejection() })).status,
     ).toBe(403);
     expect((await side.send('POST', operation(ubrn, 'rejectReferral'), { token, headers, json: [] })).status).toBe(403);
+  });
+});
+
+describe('headers of an answer', () => {
+  const TAGGED = ['A005', 'A013', 'A014', 'A022', 'A024', 'A028', 'A038'];
+  const NAMED = ['A006', 'A007'];
+  const LOCATED = ['A020', 'A042'];
+
+  test('ETag, Location, Content-Disposition and Content-Length stand where the table has them, and nowhere else', async () => {
+    await using side = await startFarSide({ referrals: 24 });
+    const user = await side.signIn();
+    const attachments = [{ title: 'letter.pdf', contentType: 'application/pdf' }];
+    const [first, second, third, fourth] = [
+      await side.create({ ...DIRECT, attachments }),
+      await side.create(DIRECT),
+      await side.create(DIRECT),
+      await side.create(TRIAGE),
+    ];
+    const { attachments: held, version } = (await side.control('GET', `/referrals/${first}`)).json;
+    const { json } = await side.send('GET', `/STU3/ReferralRequest/${first}`);
+    const appointment = /Appointment\/(\d+)/.exec(JSON.stringify(json.extension))?.[1];
+    const { referrals } = (await side.control('GET', '/referrals')).json;
+    const isAdvice = async ({ ubrn }: { ubrn: string }): Promise<boolean> =>
+      (await side.send('GET', `/STU3/CommunicationRequest/${ubrn}`)).status === 200;
+    let converted = '';
+    for (const referral of referrals) if (converted === '' && (await isAdvice(referral))) converted = referral.ubrn;
+    const advice = (await side.send('GET', `/STU3/CommunicationRequest/${converted}`)).json.meta.versionId;
+    const write = async (ubrn: string, name: string, body?: unknown) => ({
+      method: 'POST',
+      path: operation(ubrn, name),
+      token: user.token,
+      headers: { ...user.headers, ...ifMatch(await side.versionOf(ubrn)) },
+      ...(body !== undefined && { json: body }),
+    });
+    const read = (path: string) => ({ method: 'GET', path, token: user.token, headers: user.headers });
+    const upload = { 'content-type': 'application/pdf', 'NHSD-eRS-File-Name': 'a.pdf' };
+    const calls = {
+      A004: read('/STU3/CodeSystem/PRIORITY'),
+      A005: read(`/STU3/ReferralRequest/${first}`),
+      A006: read(`/STU3/Binary/${held[0].binaryId}`),
+      A007: { ...read(operation(first, 'generateCRI')), method: 'POST' },
+      A008: {
+        ...read('/STU3/ReferralRequest/$ers.fetchworklist'),
+        method: 'POST',
+        json: worklistRequest('REFERRALS_FOR_REVIEW', '70101'),
+      },
+      A020: { ...read('/STU3/Binary'), method: 'POST', headers: { ...user.headers, ...upload }, body: '%PDF' },
+      A024: read(`/STU3/CommunicationRequest/${converted}`),
+      A025: read(`/STU3/Communication?based-on=CommunicationRequest/${converted}/_history/${advice}`),
+      A029: read(`/STU3/Task?focus=ReferralRequest/${first}/_history/${version}&intent=proposal&status=ready`),
+      A030: read('/R4/PractitionerRole'),
+      A038: read(`/STU3/Appointment/${appointment}`),
+      A042: read(`/R4/Binary/${held[0].binaryId}`),
+      A013: await write(first, 'acceptReferral'),
+      A014: await write(second, 'rejectReferral', rejection()),
+      A022: await write(third, 'cancelAppointmentActionLater', redirection('Rebook')),
+      A028: await write(fourth, 'recordReviewOutcome', outcome('RETURN_TO_REFERRER_WITH_ADVICE', 'Advice')),
+    };
+    const replies = new Map<string, Awaited<ReturnType<typeof side.send>>>();
+    for (const [id, { method, path, ...options }] of Object.entries(calls))
+      replies.set(id, await side.send(method, path, options));
+    const cancel = await write(first, 'cancelReferral', cancellation('PATIENT_DIED'));
+    replies.set('A036', await side.send('POST', cancel.path, cancel));
+    expect([...replies].filter(([, { status }]) => status >= 400)).toEqual([]);
+    const withHeader = (name: string): string[] =>
+      [...replies].flatMap(([id, { headers }]) => (headers.has(name) ? [id] : [])).sort();
+    expect(withHeader('etag')).toEqual(TAGGED);
+    expect(withHeader('location')).toEqual(LOCATED);
+    expect(withHeader('content-disposition')).toEqual(NAMED);
+    for (const id of NAMED) expect(Number(replies.get(id)?.headers.get('content-length'))).toBeGreaterThan(0);
+    for (const { headers } of replies.values()) {
+      expect(headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}-\d+$/);
+      expect(headers.has('x-correlation-id')).toBe(false);
+    }
   });
 });

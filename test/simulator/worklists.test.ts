@@ -133,6 +133,79 @@ describe('A008, what stands on a list', () => {
   });
 });
 
+describe('A008, how referrals move', () => {
+  const RFR = 'REFERRALS_FOR_REVIEW';
+  const ASI = 'APPOINTMENT_SLOT_ISSUES';
+  const SLOTLESS_BOOKED = { ...DIRECT, service: '70104' };
+  const late = { hasClinicalInformation: false };
+  /** What it is, what happened in turn, its state then, and the lists that show it. */
+  const MOVES: [wish: Record<string, unknown>, events: string[], state: string, lists: string[], context?: string][] = [
+    [DIRECT, [], 'BOOKED', [RFR], 'NEVER_REVIEWED'],
+    [INDIRECT, [], 'BOOKED', [RFR], 'NEVER_REVIEWED'],
+    [TRIAGE, [], 'AWAITING_TRIAGE', [RFR], 'NEVER_REVIEWED'],
+    [SLOT_ISSUE, [], 'DEFERRED_TO_PROVIDER', [ASI]],
+    [{ ...DIRECT, ...late }, [], 'BOOKED', []],
+    [{ ...TRIAGE, ...late }, [], 'AWAITING_TRIAGE', []],
+    [{ ...SLOT_ISSUE, ...late }, [], 'DEFERRED_TO_PROVIDER', [ASI]],
+    [{ ...DIRECT, ...late }, ['clinical-information-updated'], 'BOOKED', [RFR], 'NEVER_REVIEWED'],
+    [DIRECT, ['clinical-information-updated'], 'BOOKED', [RFR], 'LETTER_CHANGED'],
+    [DIRECT, ['attachment-added'], 'BOOKED', [RFR], 'LETTER_CHANGED'],
+    [DIRECT, ['priority-changed'], 'BOOKED', [RFR], 'PRIORITY_CHANGED'],
+    [DIRECT, ['priority-changed', 'attachment-added'], 'BOOKED', [RFR], 'PRIORITY_AND_LETTER_CHANGED'],
+    [DIRECT, ['appointment-moved'], 'BOOKED', [RFR], 'NEVER_REVIEWED'],
+    [DIRECT, ['internal-version-bump'], 'BOOKED', [RFR], 'NEVER_REVIEWED'],
+    [DIRECT, ['accepted-in-ers'], 'BOOKED', []],
+    [DIRECT, ['accepted-in-ers', 'internal-version-bump'], 'BOOKED', []],
+    [DIRECT, ['accepted-in-ers', 'appointment-moved'], 'BOOKED', []],
+    [DIRECT, ['accepted-in-ers', 'priority-changed'], 'BOOKED', [RFR], 'PRIORITY_CHANGED'],
+    [DIRECT, ['rejected-in-ers'], 'REJECTED', []],
+    [DIRECT, ['rejected-in-ers', 'rebooked'], 'BOOKED', [RFR], 'NEVER_REVIEWED'],
+    [DIRECT, ['redirected-in-ers'], 'TRIAGED_PROVIDER_TO_ACTION', []],
+    [DIRECT, ['redirected-in-ers', 'rebooked'], 'BOOKED', [RFR], 'NEVER_REVIEWED'],
+    [SLOTLESS_BOOKED, ['redirected-in-ers', 'deferred-to-provider'], 'DEFERRED_TO_PROVIDER', [ASI]],
+    [DIRECT, ['redirected-in-ers', 'cancelled-by-referrer'], 'CANCELLED_REFERRAL', []],
+    [DIRECT, ['cancelled-by-referrer'], 'CANCELLED_REFERRAL', []],
+    [DIRECT, ['appointment-cancelled-by-patient'], 'APPT_CANCELLED_BY_PATIENT', []],
+    [DIRECT, ['appointment-cancelled-by-provider'], 'APPT_CANCELLED_BY_PROVIDER', []],
+    [DIRECT, ['appointment-cancelled-by-provider', 'rebooked'], 'BOOKED', [RFR], 'NEVER_REVIEWED'],
+    [DIRECT, ['did-not-attend'], 'DID_NOT_ATTEND', []],
+    [DIRECT, ['assessment-recorded'], 'ASSESSMENT_RESULT', []],
+    [DIRECT, ['shortlist-changed'], 'NOT_BOOKED', []],
+    [TRIAGE, ['triaged-in-ers'], 'TRIAGED_PROVIDER_TO_ACTION', []],
+    [TRIAGE, ['triaged-in-ers', 'rebooked'], 'AWAITING_TRIAGE', [RFR], 'NEVER_REVIEWED'],
+    [TRIAGE, ['returned-in-ers'], 'TRIAGE_RESPONSE', []],
+    [TRIAGE, ['priority-changed'], 'AWAITING_TRIAGE', [RFR], 'PRIORITY_CHANGED'],
+    [SLOT_ISSUE, ['rebooked'], 'BOOKED', [RFR], 'NEVER_REVIEWED'],
+    [SLOT_ISSUE, ['triaged-in-ers'], 'TRIAGED_PROVIDER_TO_ACTION', []],
+    [SLOT_ISSUE, ['returned-in-ers'], 'TRIAGE_RESPONSE', []],
+    [SLOT_ISSUE, ['cancelled-by-referrer'], 'CANCELLED_REFERRAL', []],
+    [SLOT_ISSUE, ['priority-changed'], 'DEFERRED_TO_PROVIDER', [ASI]],
+    [DIRECT, ['hidden-from-worklists'], 'BOOKED', []],
+    [DIRECT, ['moved-to-another-provider'], 'BOOKED', []],
+  ];
+
+  test.each(MOVES)('%j after %j is %s and stands on %j', async (...move) => {
+    const [wish, events, state, lists, context] = move;
+    await using side = await startFarSide();
+    const ubrn = await side.create(wish);
+    for (const type of events) {
+      const { status } = await side.control('POST', `/referrals/${ubrn}/events`, { type });
+      expect([type, status]).toEqual([type, 200]);
+    }
+    const service = String(wish['service']);
+    const held = (await side.control('GET', `/referrals/${ubrn}`)).json;
+    expect(held.state).toBe(state);
+    const shown = [];
+    for (const list of [RFR, ASI]) if (ubrnsOf(await poll(side, list, service)).includes(ubrn)) shown.push(list);
+    expect(shown).toEqual(lists);
+    if (context !== undefined)
+      expect(fieldsOf(await review(side, service))).toMatchObject({
+        requestContextStatus: { valueCodeableConcept: { coding: [{ code: context }] } },
+        referralRequestVersion: { valueInteger: held.version },
+      });
+  });
+});
+
 describe('A008, what a request must say', () => {
   test('an application must name a service', async () => {
     await using side = await startFarSide();
