@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { benchBudget } from './budget.ts';
+import { benchFiles } from './files.ts';
 import { benchMapping } from './mapping.ts';
 import { machine, type Row, table } from './measure.ts';
 import { benchStart } from './start.ts';
@@ -19,6 +20,7 @@ const SECTIONS: Readonly<Record<string, () => Promise<Row[]>>> = {
   unchanged: benchUnchanged,
   wire: benchWire,
   budget: () => benchBudget(Number(values.referrals)),
+  files: benchFiles,
 };
 
 const rows: Row[] = [];
