@@ -19,6 +19,8 @@ export const referralSchema = z.strictObject({
   relatedTo: z.union([z.string(), z.array(z.string())]).optional(),
   hasClinicalInformation: z.boolean().optional(),
   appointmentInDays: z.number().optional(),
+  /** How many such referrals, each of another patient: for long worklists. */
+  count: z.int().positive().max(20_000).optional(),
 });
 
 export const userSchema = z.strictObject({

@@ -158,7 +158,7 @@ const NEEDED_TYPE = {
 } as const;
 
 function postReferral(world: World, body: Buffer): Answer {
-  return withBody(referralSchema, body, ({ service: id, relatedTo, ...wish }) => {
+  return withBody(referralSchema, body, ({ service: id, relatedTo, count, ...wish }) => {
     const service = world.services.get(id);
     if (!service) return refuse(400, 'There is no such service');
     const needed = wish.kind === 'slot-issue' ? undefined : NEEDED_TYPE[wish.kind];
@@ -167,8 +167,9 @@ function postReferral(world: World, body: Buffer): Answer {
     if (wish.kind === 'slot-issue' && !service.lists.includes('APPOINTMENT_SLOT_ISSUES'))
       service.lists.push('APPOINTMENT_SLOT_ISSUES');
     const related = relatedTo === undefined ? [] : [relatedTo].flat();
-    const referral = createReferral(world, { ...wish, service, relatedTo: related });
-    return json(201, describeReferral(referral));
+    const create = (): Referral => createReferral(world, { ...wish, service, relatedTo: related });
+    if (count === undefined) return json(201, describeReferral(create()));
+    return json(201, { ubrns: Array.from({ length: count }, () => create().resource.id) });
   });
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import { type MappedWorklist, mapWorklist, type WorklistName } from '../../mappings/index.ts';
-import type { Code, SiteService, StoredBinary, WorklistRecord } from '../core/index.ts';
+import type { AlertCode, Code, SiteService, StoredBinary, WorklistRecord } from '../core/index.ts';
 import { readRecord, writeRecord } from '../store/index.ts';
 import type { Snapshot } from './lists.ts';
 import type { IntakeRoom } from './room.ts';
@@ -39,7 +39,7 @@ export async function poll(room: IntakeRoom, service: SiteService, list: Worklis
   if (answer.kind !== 'ok') {
     log.warn('intake.worklist.unread', { service: service.id, list, code: answer.code });
     if (!room.signal.aborted)
-      alerts.raise(answer.refusal?.status === 500 ? 'worklist-too-large' : 'worklist-incomplete', subject);
+      for (const code of whyUnread(room, subject, answer.refusal?.status)) alerts.raise(code, subject);
     return nothing(answer.code);
   }
   const stored = await store.putBinary(answer.value.stream, {
@@ -52,6 +52,7 @@ export async function poll(room: IntakeRoom, service: SiteService, list: Worklis
   }
   const previous = room.lists.of(service.id, list);
   if (previous?.sha1 === stored.value.sha1) {
+    clearAlerts(room, subject);
     await store.remove('Binary', stored.value.id);
     room.lists.note(service.id, list, { ...previous, polledAt });
     await keep(room, service.id, list, { polledAt });
@@ -65,20 +66,36 @@ export async function poll(room: IntakeRoom, service: SiteService, list: Worklis
   const isSuspicious =
     mapped.items.length === 0 &&
     (previous?.items.size ?? 0) >= SUSPICIOUS_COUNT &&
-    !room.alerts.standing().some(({ code, subject: of }) => code === 'worklist-suspiciously-empty' && of === subject);
+    !isStanding(room, 'worklist-suspiciously-empty', subject);
   if (isSuspicious) {
     alerts.raise('worklist-suspiciously-empty', subject);
     log.warn('intake.worklist.empty', { service: service.id, list, count: previous?.items.size ?? 0 });
     await store.remove('Binary', stored.value.id);
     return nothing('worklist-suspiciously-empty');
   }
-  for (const code of ['worklist-incomplete', 'worklist-too-large', 'worklist-suspiciously-empty'] as const)
-    alerts.clear(code, subject);
+  clearAlerts(room, subject);
   const snapshot = snapshotOf(mapped, polledAt, stored.value.sha1);
   room.lists.note(service.id, list, snapshot);
   await keep(room, service.id, list, { polledAt, stored: stored.value, count: mapped.items.length });
   log.info('intake.worklist.read', { service: service.id, list, count: mapped.items.length, bytes: stored.value.size });
   return { kind: 'changed', snapshot };
+}
+
+const ALERTS = ['worklist-incomplete', 'worklist-too-large', 'worklist-suspiciously-empty'] as const;
+const isStanding = ({ alerts }: IntakeRoom, code: AlertCode, subject: string): boolean =>
+  alerts.standing().some((alert) => alert.code === code && alert.subject === subject);
+const clearAlerts = ({ alerts }: IntakeRoom, subject: string): void => {
+  for (const code of ALERTS) alerts.clear(code, subject);
+};
+
+/**
+ * What the operator is told of a list that was not answered. A list over 10 MB has no documented error: 500 is likely one;
+ * another server error may pass by itself, but hardly twice in a row. Source: provider-api 3, 9.1 no. 4
+ */
+function whyUnread(room: IntakeRoom, subject: string, status = 0): AlertCode[] {
+  if (status === 500) return ['worklist-too-large'];
+  const isSecond = status > 500 && status !== 503 && isStanding(room, 'worklist-incomplete', subject);
+  return isSecond ? ['worklist-incomplete', 'worklist-too-large'] : ['worklist-incomplete'];
 }
 
 const snapshotOf = (mapped: MappedWorklist, polledAt: string, sha1: string): Snapshot => ({

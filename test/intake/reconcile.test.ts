@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Task } from '@medplum/fhirtypes';
 import { CODE_SYSTEM, codeOf, outputsOf } from '../../mappings/index.ts';
+import { CODES } from '../../server/core/index.ts';
 import { businessStatusOf } from '../sign-in.ts';
 import { DIRECT, MINUTE, startWard, TRIAGE, type Ward } from './ward.ts';
 
@@ -97,6 +98,60 @@ describe('a worklist that is not to be believed', () => {
     expect(ward.alerts()).toContain('worklist-incomplete');
   });
 
+  test('K1: one of 5,000 entries is read whole; one over 10 MB, which e-RS refuses, closes nothing, is an alert that names its service and says what to do, and holds up no other service', async () => {
+    await using ward = await startWard({ services: [DIRECT, TRIAGE] });
+    const booked = await referred(ward);
+    await ward.control('POST', 'referrals', { kind: 'booked-direct', service: DIRECT, count: 5_200 });
+    await ward.control('POST', 'referrals', { kind: 'triage', service: TRIAGE, count: 5_000 });
+    ward.advance(MINUTE);
+    await ward.happen(booked, 'accepted-in-ers');
+    const running = ward.intake.runOnce();
+    const read = () => ward.log.find(({ event, count }) => event === 'intake.worklist.read' && count === 5_000);
+    // Both lists have been asked for, and the entries of the long one begin to land: enough, and stopped there.
+    while (read() === undefined || (await ward.all<Task>('Task')).length < 5)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    await ward.intake.stop();
+    await running;
+    expect(read()).toMatchObject({ service: TRIAGE });
+    expect(read()?.bytes).toBeGreaterThan(7_500_000);
+    expect(ward.standing()).toContainEqual(
+      expect.objectContaining({ code: 'worklist-too-large', subject: `${DIRECT}.REFERRALS_FOR_REVIEW` }),
+    );
+    expect(CODES['worklist-too-large']).toMatchObject({
+      acts: 'operator',
+      remedy: expect.stringContaining('narrower'),
+    });
+    expect(ended(await lastOf(ward, booked))).toEqual(['requested', 'awaiting-review']);
+  }, 60_000);
+
+  test.each([502, 504])(
+    'K1: a list that e-RS answers with %i may be too large as well: told when it happens a second time, and over with the next good answer',
+    async (status) => {
+      await using ward = await startWard({ services: [DIRECT] });
+      const ubrn = await referred(ward);
+      await ward.fault({ endpoint: 'A008', kind: 'status', status, times: 2 });
+      await ward.intake.runOnce();
+      expect(ward.alerts()).toEqual(['worklist-incomplete']);
+      await ward.intake.runOnce();
+      expect(ward.alerts()).toEqual(['worklist-incomplete', 'worklist-too-large']);
+      expect(ended(await lastOf(ward, ubrn))).toEqual(['requested', 'awaiting-review']);
+      ward.advance(MINUTE);
+      await ward.happen(ubrn, 'priority-changed');
+      await ward.intake.runOnce();
+      expect(ward.alerts()).toEqual([]);
+    },
+  );
+
+  test('K1: an alert about a list is over when the list is read again, although it says what it said before', async () => {
+    await using ward = await startWard({ services: [DIRECT] });
+    await referred(ward);
+    await ward.fault({ endpoint: 'A008', kind: 'status', status: 500 });
+    await ward.intake.runOnce();
+    expect(ward.alerts()).toEqual(['worklist-too-large']);
+    await ward.intake.runOnce();
+    expect(ward.alerts()).toEqual([]);
+  });
+
   test('K1: one that is suddenly empty closes nothing, until the next poll says so too', async () => {
     await using ward = await startWard({ services: [DIRECT] });
     const ubrns = [];
@@ -145,6 +200,30 @@ describe('files', () => {
     expect(document?.content[0]?.attachment.url).toBeUndefined();
     expect(JSON.stringify(document)).toContain('THREATS_FOUND');
     expect(await ward.newCalls()).not.toContain('A042');
+  });
+
+  test('1.6.1: a link that expired before the file was fetched is renewed once, and the file lands in the same run', async () => {
+    await using ward = await startWard({ services: [DIRECT] });
+    await ward.fault({ endpoint: 'OBJECT-STORE', kind: 'delay', delayMs: 400 });
+    const ubrn = await ward.create({
+      kind: 'booked-direct',
+      service: DIRECT,
+      attachments: [attachment('AVAILABLE', { bytes: 50_000 })],
+    });
+    const running = ward.intake.runOnce();
+    const isLinked = async () =>
+      (await ward.control<{ calls: { endpoint: string; status: number }[] }>('GET', 'calls')).calls.some(
+        ({ endpoint, status }) => endpoint === 'A042' && status === 307,
+      );
+    while (!(await isLinked())) await new Promise((resolve) => setTimeout(resolve, 5));
+    ward.advance(MINUTE);
+    await running;
+    expect((await ward.newCalls()).filter((endpoint) => endpoint === 'A042')).toHaveLength(2);
+    expect((await attachedTo(ward, ubrn))?.content[0]?.attachment).toMatchObject({
+      size: 50_000,
+      url: expect.stringMatching(/^Binary\//),
+    });
+    expect(ward.alerts()).toEqual([]);
   });
 
   test('1.6.1: a download that broke in the middle is never taken for a file, and is tried again', async () => {

@@ -6,6 +6,7 @@ import { searchParameters } from '../../conformance/index.ts';
 import { identifierOf, idSpace, parseTaskKey, parseUbrn, SYSTEM, type Ubrn } from '../../mappings/index.ts';
 import { createBudget } from '../../server/budget/index.ts';
 import {
+  type Alert,
   alertBoard,
   type Clock,
   type Log,
@@ -55,6 +56,7 @@ export interface Ward extends AsyncDisposable {
   readonly log: LogLine[];
   /** Codes of the standing alerts. */
   alerts(): string[];
+  standing(): readonly Alert[];
   control<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
   create(wish: Record<string, unknown>): Promise<Ubrn>;
   happen(ubrn: string, type: string, more?: Record<string, unknown>): Promise<void>;
@@ -154,6 +156,7 @@ export async function startWard(options: WardOptions = {}): Promise<Ward> {
       return engine.landing;
     },
     alerts: () => engine.alerts.standing().map(({ code }) => code),
+    standing: () => engine.alerts.standing(),
     async control<T>(method: string, path: string, body?: unknown): Promise<T> {
       const answer = await fetch(`${simulator.controlUrl}/${path}`, {
         method,

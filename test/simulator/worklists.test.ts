@@ -131,6 +131,16 @@ describe('A008, what stands on a list', () => {
     const reply = await review(side, '70101');
     expect([reply.status, reply.text]).toEqual([500, '']);
   });
+
+  test('5,000 triage referrals, some 8 MB, are delivered whole; as many bookings are more than 10 MB and are not', async () => {
+    await using side = await startFarSide();
+    const { ubrns } = (await side.control('POST', '/referrals', { ...TRIAGE, count: 5_000 })).json;
+    const whole = await review(side, '70103');
+    expect(ubrnsOf(whole)).toEqual(ubrns);
+    expect(whole.text.length).toBeGreaterThan(7_500_000);
+    await side.control('POST', '/referrals', { ...DIRECT, count: 5_200 });
+    expect((await review(side, '70101')).status).toBe(500);
+  });
 });
 
 describe('A008, how referrals move', () => {
