@@ -10,7 +10,7 @@ import { readJson } from './read-answer.ts';
  */
 export function fetchCodeSystem(ers: ErsHttp, type: string, context: ErsContext): Promise<Fate<unknown>> {
   return ers.ask(
-    { operation: 'A004', kind: 'read', method: 'GET', path: `STU3/CodeSystem/${encodeURIComponent(type)}` },
+    { operation: 'A004', method: 'GET', path: `STU3/CodeSystem/${encodeURIComponent(type)}` },
     context,
     async (answer) => {
       const source = await readJson(answer, ers.limits.maxJsonBytes);

@@ -8,9 +8,7 @@ import { readReferral } from './referral.ts';
  * Source: A005
  */
 export function fetchReferral(ers: ErsHttp, ubrn: Ubrn, context: ErsContext): Promise<Fate<ErsReferral>> {
-  return ers.ask(
-    { operation: 'A005', kind: 'read', method: 'GET', path: `STU3/ReferralRequest/${ubrn}` },
-    context,
-    (answer) => readReferral(answer, ubrn, ers.limits.maxJsonBytes),
+  return ers.ask({ operation: 'A005', method: 'GET', path: `STU3/ReferralRequest/${ubrn}` }, context, (answer) =>
+    readReferral(answer, ubrn, ers.limits.maxJsonBytes),
   );
 }

@@ -11,7 +11,6 @@ export function generateClinicalInformation(ers: ErsHttp, ubrn: Ubrn, context: E
   return ers.ask(
     {
       operation: 'A007',
-      kind: 'download',
       method: 'POST',
       path: `STU3/ReferralRequest/${ubrn}/$ers.generateCRI`,
     },

@@ -11,7 +11,6 @@ export function fetchWorklist(ers: ErsHttp, query: WorklistQuery, context: ErsCo
   return ers.ask(
     {
       operation: 'A008',
-      kind: 'poll',
       method: 'POST',
       path: 'STU3/ReferralRequest/$ers.fetchworklist',
       ...(query.spend === undefined ? {} : { beforeSend: spending(query.spend) }),

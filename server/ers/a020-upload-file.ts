@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { ErsContext, Fate, Ubrn } from '../core/index.ts';
 import { asciiFileName } from './file-name.ts';
 import type { ErsHttp } from './http.ts';
+import { dropBody } from './read-answer.ts';
 
 /**
  * Uploads a file for a referral, to be linked by a decision soon after: e-RS purges loose files, so one whose answer was
@@ -20,7 +21,6 @@ export async function uploadFile(
   const fate = await ers.ask<{ url: string }>(
     {
       operation: 'A020',
-      kind: 'upload',
       method: 'POST',
       path: 'STU3/Binary',
       headers: {
@@ -35,7 +35,7 @@ export async function uploadFile(
     context,
     async (answer) => {
       const url = /(?:^|\/)(Binary\/[A-Za-z0-9.-]{1,64})$/.exec(answer.header('location') ?? '')?.[1];
-      answer.body.resume();
+      dropBody(answer);
       return url === undefined ? undefined : { kind: 'ok', value: { url } };
     },
   );

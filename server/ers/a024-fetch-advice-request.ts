@@ -10,7 +10,7 @@ import { versioned } from './referral.ts';
  */
 export function fetchAdviceRequest(ers: ErsHttp, ubrn: Ubrn, context: ErsContext): Promise<Fate<ErsReferral>> {
   return ers.ask(
-    { operation: 'A024', kind: 'read', method: 'GET', path: `STU3/CommunicationRequest/${ubrn}` },
+    { operation: 'A024', method: 'GET', path: `STU3/CommunicationRequest/${ubrn}` },
     context,
     async (answer) => {
       const source = await readJson(answer, ers.limits.maxJsonBytes);

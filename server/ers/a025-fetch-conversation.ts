@@ -26,7 +26,6 @@ export function fetchConversation(
   return ers.ask(
     {
       operation: 'A025',
-      kind: 'read',
       method: 'GET',
       path: `STU3/Communication?based-on=CommunicationRequest/${ubrn}/_history/${version}${INCLUDES}`,
     },

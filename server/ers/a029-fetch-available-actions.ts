@@ -30,7 +30,6 @@ export function fetchAvailableActions(
   return ers.ask<readonly string[]>(
     {
       operation: 'A029',
-      kind: 'read',
       method: 'GET',
       path: `STU3/Task?focus=ReferralRequest/${ubrn}/_history/${version}&intent=proposal&status=ready`,
     },

@@ -27,7 +27,7 @@ const schema = z.looseObject({
  */
 export function fetchOwnRoles(ers: ErsHttp, context: ErsContext): ReturnType<ErsClient['fetchOwnRoles']> {
   return ers.ask(
-    { operation: 'A030', kind: 'read', method: 'GET', path: 'R4/PractitionerRole', identity: 'none' },
+    { operation: 'A030', method: 'GET', path: 'R4/PractitionerRole', identity: 'none' },
     context,
     async (answer) => {
       const { data } = schema.safeParse(await readJson(answer, ers.limits.maxJsonBytes));

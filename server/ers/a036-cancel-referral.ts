@@ -24,7 +24,6 @@ export function cancelReferral(
   return ers.ask(
     {
       operation: 'A036',
-      kind: 'write',
       method: 'POST',
       path: `STU3/ReferralRequest/${ubrn}/$ers.cancelReferral`,
       headers: { 'if-match': `W/"${version}"` },

@@ -10,13 +10,9 @@ import { versioned } from './referral.ts';
  */
 export async function fetchAppointment(ers: ErsHttp, id: string, context: ErsContext): Promise<Fate<ErsReferral>> {
   if (!/^\d{1,20}$/.test(id)) return { kind: 'refused', code: 'ERS_NOT_FOUND' };
-  return ers.ask(
-    { operation: 'A038', kind: 'read', method: 'GET', path: `STU3/Appointment/${id}` },
-    context,
-    async (answer) => {
-      const source = await readJson(answer, ers.limits.maxJsonBytes);
-      const value = versioned(source, 'Appointment', id, answer.header('etag'));
-      return value && { kind: 'ok', value };
-    },
-  );
+  return ers.ask({ operation: 'A038', method: 'GET', path: `STU3/Appointment/${id}` }, context, async (answer) => {
+    const source = await readJson(answer, ers.limits.maxJsonBytes);
+    const value = versioned(source, 'Appointment', id, answer.header('etag'));
+    return value && { kind: 'ok', value };
+  });
 }

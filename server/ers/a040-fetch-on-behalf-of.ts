@@ -22,7 +22,6 @@ export function fetchOnBehalfOf(ers: ErsHttp, context: ErsContext): Promise<Fate
   return ers.ask<readonly string[]>(
     {
       operation: 'A040',
-      kind: 'read',
       method: 'GET',
       path: 'R4/Practitioner?_query=onBehalfOf',
       identity: 'not-on-behalf-of',

@@ -3,9 +3,10 @@ import { exchange } from './exchange.ts';
 import { fateOf, rowOfExpiredLink, rowOfSilence, rowOfStatus, rowOfUnreadable } from './fate-table.ts';
 import { fileOf } from './file.ts';
 import type { ErsHttp } from './http.ts';
+import { dropBody } from './read-answer.ts';
 
 /** Ids are opaque and case-preserving; whatever could leave the path is none. */
-const BINARY_ID = /^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$/;
+export const BINARY_ID = /^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$/;
 /** An object store's ways to say that a link is no longer good. */
 const EXPIRED = new Set([400, 401, 403, 404, 410]);
 
@@ -30,14 +31,13 @@ function fetchLink(ers: ErsHttp, binaryId: string, context: ErsContext): Promise
   return ers.ask<string>(
     {
       operation: 'A042',
-      kind: 'download',
       method: 'GET',
       path: `R4/Binary/${binaryId}`,
       isSuccess: (status) => status === 307,
     },
     context,
     async (answer) => {
-      answer.body.resume();
+      dropBody(answer);
       const location = answer.header('location') ?? '';
       return isTrusted(location, ers.baseUrl) ? { kind: 'ok', value: location } : undefined;
     },

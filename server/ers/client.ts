@@ -5,6 +5,7 @@ import type {
   DecisionOperation,
   ErsClient,
   ErsContext,
+  ErsFile,
   ErsReferral,
   Fate,
   Log,
@@ -12,6 +13,7 @@ import type {
 } from '../core/index.ts';
 import { fetchCodeSystem } from './a004-fetch-code-system.ts';
 import { fetchReferral } from './a005-fetch-referral.ts';
+import { downloadSmallAttachment } from './a006-download-small-attachment.ts';
 import { generateClinicalInformation } from './a007-generate-clinical-information.ts';
 import { fetchWorklist } from './a008-fetch-worklist.ts';
 import { acceptReferral } from './a013-accept-referral.ts';
@@ -45,6 +47,8 @@ export interface ErsClientOptions extends Credentials {
 
 /** The client, with the provider-side endpoints that no room uses yet. */
 export interface WholeErsClient extends ErsClient {
+  /** A006; at most 5 MB, from e-RS itself. */
+  downloadSmallAttachment(binaryId: string, context: ErsContext): Promise<Fate<ErsFile>>;
   /** A024; `version` is the advice request's own. */
   fetchAdviceRequest(ubrn: Ubrn, context: ErsContext): Promise<Fate<ErsReferral>>;
   /** A025; a Bundle. */
@@ -93,6 +97,7 @@ export function createErsClient(options: ErsClientOptions): WholeErsClient {
     fetchAvailableActions: (ubrn, version, context) => fetchAvailableActions(ers, ubrn, version, context),
     fetchOwnRoles: (context) => fetchOwnRoles(ers, context),
     fetchOnBehalfOf: (context) => fetchOnBehalfOf(ers, context),
+    downloadSmallAttachment: (binaryId, context) => downloadSmallAttachment(ers, binaryId, context),
     downloadAttachment: (binaryId, context) => downloadAttachment(ers, binaryId, context),
   };
 }

@@ -1,4 +1,4 @@
-import type { ErsContext, ErsReferral, Fate, Ubrn } from '../core/index.ts';
+import type { DecisionOperation, ErsContext, ErsReferral, Fate, Ubrn } from '../core/index.ts';
 import type { ErsHttp } from './http.ts';
 import { readReferral } from './referral.ts';
 
@@ -18,14 +18,13 @@ export interface DecisionRequest {
  */
 export function sendWrite(
   ers: ErsHttp,
-  endpoint: { operation: string; name: string },
+  endpoint: { operation: DecisionOperation; name: string },
   { ubrn, version, body }: DecisionRequest,
   context: ErsContext,
 ): Promise<Fate<ErsReferral>> {
   return ers.ask(
     {
       operation: endpoint.operation,
-      kind: 'write',
       method: 'POST',
       path: `STU3/ReferralRequest/${ubrn}/${endpoint.name}`,
       headers: { 'if-match': `W/"${version}"` },

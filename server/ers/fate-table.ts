@@ -6,6 +6,29 @@ import type { ErsFateCode, ErsRefusal, Fate } from '../core/index.ts';
  */
 export type CallKind = 'read' | 'poll' | 'download' | 'upload' | 'write';
 
+/** Every endpoint that the client calls, and what is at stake in it: its column of the table. */
+export const KIND_OF = {
+  A004: 'read',
+  A005: 'read',
+  A006: 'download',
+  A007: 'download',
+  A008: 'poll',
+  A013: 'write',
+  A014: 'write',
+  A020: 'upload',
+  A022: 'write',
+  A024: 'read',
+  A025: 'read',
+  A028: 'write',
+  A029: 'read',
+  A030: 'read',
+  A036: 'write',
+  A038: 'read',
+  A040: 'read',
+  A042: 'download',
+} as const satisfies Readonly<Record<string, CallKind>>;
+export type ErsOperation = keyof typeof KIND_OF;
+
 /** A fate without its particulars. `afterMs` holds where e-RS says nothing better (Retry-After). */
 export interface FateRow {
   readonly kind: Exclude<Fate<never>['kind'], 'ok'>;

@@ -2,9 +2,10 @@ import type { Readable } from 'node:stream';
 import type { Budget, ErsContext, ErsRefusal, Fate, Log, UserSession } from '../core/index.ts';
 import { type Answer, type Exchange, exchange, type Wire } from './exchange.ts';
 import {
-  type CallKind,
+  type ErsOperation,
   type FateRow,
   fateOf,
+  KIND_OF,
   rowOfSilence,
   rowOfStatus,
   rowOfUnreadable,
@@ -15,8 +16,7 @@ import type { TokenSource } from './token.ts';
 
 /** One call of an endpoint. */
 export interface ErsCall {
-  readonly operation: string;
-  readonly kind: CallKind;
+  readonly operation: ErsOperation;
   readonly method: 'GET' | 'POST';
   /** Below the base: `STU3/…` or `R4/…`. */
   readonly path: string;
@@ -100,6 +100,7 @@ export function createErsHttp(options: ErsHttpOptions): ErsHttp {
     const hindered = await call.beforeSend?.();
     if (hindered) return done(hindered);
     const startedAtMs = clock.monotonicMs();
+    const kind = KIND_OF[call.operation];
     const result = await exchange(
       wire,
       {
@@ -109,7 +110,7 @@ export function createErsHttp(options: ErsHttpOptions): ErsHttp {
         body: isStream(call.body) || call.body === undefined ? call.body : JSON.stringify(call.body),
       },
       {
-        deadlineMs: call.kind === 'download' || call.kind === 'poll' ? timeouts.fileMs : timeouts.callMs,
+        deadlineMs: kind === 'download' || kind === 'poll' ? timeouts.fileMs : timeouts.callMs,
         signal: context.signal,
         onSend: () => budget.wasSent(admittedAtMs),
       },
@@ -131,24 +132,20 @@ export function createErsHttp(options: ErsHttpOptions): ErsHttp {
     result: Exchange,
     read: ReadAnswer<T>,
   ): Promise<{ fate: Fate<T>; failure?: Failure }> {
+    const kind = KIND_OF[call.operation];
     if (result.kind === 'unsendable') return { fate: fateOf(rowOfUnsendable()) };
-    if (result.kind === 'unanswered') return { fate: fateOf(rowOfSilence(call.kind, result.progress)) };
+    if (result.kind === 'unanswered') return { fate: fateOf(rowOfSilence(kind, result.progress)) };
     const { answer } = result;
     if ((call.isSuccess ?? isTwoHundred)(answer.status)) {
       const value = await read(answer);
       if (value === undefined) answer.body.destroy();
-      return { fate: value ?? fateOf(rowOfUnreadable(call.kind), { refusal: refusalOf(answer) }) };
+      return { fate: value ?? fateOf(rowOfUnreadable(kind), { refusal: refusalOf(answer) }) };
     }
     const afterMs = retryAfterMs(answer, clock.now());
     // Before its body is waited for: the next request may be a moment away.
     if (answer.status === 429) budget.slowDown(afterMs);
     const failure = await readFailure(answer);
-    const row: FateRow = rowOfStatus(
-      call.kind,
-      answer.status,
-      context.session ? 'user' : 'application',
-      failure.ersCode,
-    );
+    const row: FateRow = rowOfStatus(kind, answer.status, context.session ? 'user' : 'application', failure.ersCode);
     return { fate: fateOf(row, { refusal: refusalOf(answer, failure), retryAfterMs: afterMs }), failure };
   }
 

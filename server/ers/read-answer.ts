@@ -21,6 +21,13 @@ export async function readBytes(answer: Answer, maxBytes: number): Promise<Buffe
   return Buffer.concat(chunks, size);
 }
 
+const UNWANTED_BYTES = 65_536;
+
+/** Lets go of a body that says nothing, so that its connection can be used again; a long one is cut off. */
+export function dropBody(answer: Answer): void {
+  void readBytes(answer, UNWANTED_BYTES);
+}
+
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** JSON of these bytes; undefined when they are none. Ill-formed UTF-8 is refused, or values would change in silence (K3). */

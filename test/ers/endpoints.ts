@@ -51,6 +51,13 @@ export const ENDPOINTS: readonly Endpoint[] = [
     run: (ers, context = UNATTENDED) => ers.fetchReferral(UBRN, context),
   },
   {
+    id: 'A006',
+    kind: 'download',
+    context: UNATTENDED,
+    good: saying(200, 'a file', { 'Content-Type': 'text/rtf' }),
+    run: async (ers, context = UNATTENDED) => readFile(await ers.downloadSmallAttachment('att-70000-70001', context)),
+  },
+  {
     id: 'A007',
     kind: 'download',
     context: UNATTENDED,
