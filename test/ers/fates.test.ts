@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Agent } from 'undici';
 import type { ErsContext, Fate } from '../../server/core/index.ts';
+import { KIND_OF } from '../../server/ers/fate-table.ts';
 import { createFakeClock } from '../budget/fake-clock.ts';
 import { ENDPOINTS, type Endpoint, type Kind } from './endpoints.ts';
 import {
@@ -151,6 +152,101 @@ describe('the fate of a call, for every endpoint', () => {
         truncating(200, ''),
       ]) {
         expect(short(await ask(each, answer))).toBe('reread ERS_OUTCOME_UNKNOWN');
+      }
+    },
+  );
+
+  test('the table decides each endpoint that the client calls, and the tests drive each of them', () => {
+    expect(Object.entries(KIND_OF)).toEqual(ENDPOINTS.map(({ id, kind }) => [id, kind]));
+  });
+
+  /** Statuses that e-RS documents for each endpoint, beside success (provider-api 2.5, generated from its YAML). */
+  const READ = [401, 403, 406, 429, 500, 503];
+  const DECISION = [400, ...READ, 404, 409, 412, 422, 423];
+  const DOCUMENTED: Readonly<Record<string, readonly number[]>> = {
+    A004: [...READ, 404],
+    A005: [400, ...READ, 404, 422],
+    A006: [...READ, 404, 422],
+    A007: [...READ, 404, 422],
+    A008: [400, ...READ, 415, 422],
+    A013: DECISION,
+    A014: [...DECISION, 415, 504],
+    A020: [...READ, 415, 422],
+    A022: [...DECISION, 415],
+    A024: [400, ...READ, 404, 422],
+    A025: [400, ...READ, 404],
+    A028: [...DECISION, 415],
+    A029: [400, ...READ],
+    A030: READ,
+    A036: [...DECISION, 415, 502, 504],
+    A038: [400, ...READ, 404, 422],
+    A040: [400, ...READ],
+    A042: [400, 401, 403, 404, 422, 429, 500, 503],
+  };
+  test.each(ENDPOINTS.map((each) => [each.id, each] as const))(
+    '%s: each status that e-RS documents for it has its fate in both modes, and 401 depends on whose token it was',
+    async (id, each) => {
+      const wrong: string[] = [];
+      for (const status of DOCUMENTED[id] ?? [])
+        for (const context of [ATTENDED, UNATTENDED]) {
+          const isOurs = status === 401 && context === UNATTENDED;
+          const expected = isOurs ? 'refused ERS_APPLICATION_REFUSED' : BY_KIND[each.kind][status];
+          const fate = await ask(each, saying(status), context);
+          if (short(fate) !== expected) wrong.push(`${status}: ${short(fate)}`);
+        }
+      expect(DOCUMENTED[id]?.length).toBeGreaterThan(5);
+      expect(wrong).toEqual([]);
+    },
+  );
+
+  test.each(ENDPOINTS.map((each) => [each.id, each] as const))(
+    'E-8b: %s: a success that is cut short or garbage is never taken for a good answer',
+    async (id, each) => {
+      const success = id === 'A042' ? 307 : id === 'A020' ? 201 : 200;
+      const json = { 'Content-Type': 'application/fhir+json' };
+      const isFile = each.kind === 'poll' || each.kind === 'download';
+      for (const answer of [truncating(success, '{"resourceType": "Refer', json), truncating(success, '', json)]) {
+        const fate = await ask(each, answer);
+        if (each.kind === 'write') expect(short(fate)).toBe('reread ERS_OUTCOME_UNKNOWN');
+        // A file's head is good, its stream tells that it broke.
+        else if (isFile && fate.kind === 'ok') expect(fate.value).toBe('broken');
+        else expect(short(fate)).toBe('retry ERS_ANSWER_UNREADABLE');
+      }
+      for (const garbage of ['<html>Bad Gateway</html>', Buffer.from([0xff, 0xfe, 0, 0x80]), '{"resourceType":42}']) {
+        const fate = await ask(each, saying(success, garbage, { 'Content-Type': 'text/html' }));
+        if (each.kind === 'write') expect(short(fate)).toBe('reread ERS_OUTCOME_UNKNOWN');
+        // Any bytes may be an attachment: only its name and type say what it is.
+        else if (id === 'A006') expect(short(fate)).toBe('ok');
+        else expect(short(fate)).toBe('retry ERS_ANSWER_UNREADABLE');
+      }
+    },
+  );
+
+  test.each(ENDPOINTS.map((each) => [each.id, each] as const))(
+    '%s: a body without end is given up by its size, good or bad, so that memory is bounded',
+    async (_id, each) => {
+      for (const status of [200, 201, 307, 422, 500]) {
+        let written = 0;
+        const endless: Answerer = (request, response) => {
+          const isLink = status === 307 && !request.path.startsWith('/object');
+          response.writeHead(isLink ? 307 : status === 307 ? 200 : status, {
+            'Content-Type': each.id === 'A007' ? 'application/pdf' : 'application/fhir+json',
+            Location: isLink ? `http://${request.headers.host}/object` : 'Binary/1',
+          });
+          const chunk = Buffer.alloc(65_536, ' ');
+          const write = (): void => {
+            while (!response.destroyed && written < 400_000_000) {
+              written += chunk.length;
+              if (!response.write(chunk)) return void response.once('drain', write);
+            }
+            response.end();
+          };
+          write();
+        };
+        const fate = await ask(each, endless);
+        if (fate.kind === 'ok') expect(each.id === 'A020' || fate.value === 'broken').toBe(true);
+        // What the client takes at most is 100 kB: all else stood in the buffers of the sockets.
+        expect(written).toBeLessThan(100_000_000);
       }
     },
   );
@@ -364,7 +460,7 @@ describe('Retry-After', () => {
 
 describe('whatever comes over the socket', () => {
   test('arbitrary statuses, headers and bytes are a fate of the table: nothing is thrown, nothing hangs', async () => {
-    const { ers } = startClient(gateway.origin, { timeouts: { callMs: 2000, fileMs: 2000 } });
+    const { ers } = startClient(gateway.origin, { timeouts: { callMs: 60, fileMs: 60 } });
     const thrown: unknown[] = [];
     const note = (error: unknown) => void thrown.push(error);
     process.on('unhandledRejection', note);
@@ -401,7 +497,16 @@ describe('whatever comes over the socket', () => {
           fc.json().map((text) => new TextEncoder().encode(text)),
           fc.constant(new TextEncoder().encode(JSON.stringify(referral(8)))),
         ),
-        fc.constantFrom('whole', 'cut', 'chunked', 'chunked and cut', 'until it closes'),
+        fc.constantFrom(
+          'whole',
+          'cut',
+          'chunked',
+          'chunked and cut',
+          'until it closes',
+          'dripping',
+          'stopped',
+          'endless',
+        ),
         async (each, status, headers, bytes, manner) => {
           gateway.answer = (_request, response) => {
             response.statusCode = status;
@@ -410,7 +515,13 @@ describe('whatever comes over the socket', () => {
             if (manner === 'cut') response.setHeader('Content-Length', String(bytes.length + 1));
             if (manner === 'until it closes') response.useChunkedEncodingByDefault = false;
             if (manner === 'cut' || manner === 'chunked and cut') response.write(bytes, () => response.destroy());
-            else response.end(bytes);
+            else if (manner === 'stopped') response.write(Buffer.concat([bytes, Buffer.from(' ')]));
+            else if (manner === 'endless' || manner === 'dripping') {
+              // For ever, in big pieces or small ones: it is the client that must end it.
+              const piece = Buffer.alloc(manner === 'endless' ? 65_536 : 1, ' ');
+              const going = setInterval(() => response.write(piece), 5);
+              response.once('close', () => clearInterval(going));
+            } else response.end(bytes);
           };
           const fate = await each.run(ers);
           if (fate.kind === 'ok') return;
