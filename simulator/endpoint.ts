@@ -62,6 +62,8 @@ interface EndpointRules {
 /** An endpoint about one referral, whose existence and relationship the pipeline has checked. */
 export interface ReferralEndpoint extends EndpointRules {
   subject: 'referral';
+  /** For writes: refuses a referral whose state the action does not fit. */
+  refuseState?(referral: Referral, world: World): Answer | undefined;
   answer(call: ReferralCall, world: World): Answer | Promise<Answer>;
 }
 export interface PlainEndpoint extends EndpointRules {

@@ -7,6 +7,7 @@ import { versionOf } from './referral-document.ts';
 import { relationOf } from './relationship.ts';
 import type { Tokens } from './tokens.ts';
 import type { Referral, World } from './world.ts';
+import { isOtherwise } from './world.ts';
 
 const IDENTITY_HEADERS = [
   'nhsd-end-user-organisation-ods',
@@ -94,11 +95,11 @@ const checkToken: Check = (call, endpoint, { tokens, world }) => {
 };
 
 /** Step 2. Source: provider-api 1.4, 1.6. */
-const checkIdentityHeaders: Check = (call, endpoint) => {
+const checkIdentityHeaders: Check = (call, endpoint, { world }) => {
   if (!call.caller) return undefined;
   if (INTERNAL_HEADERS.some((name) => name in call.headers)) return textAnswer(403, '');
   if (call.caller.mode === 'application')
-    return IDENTITY_HEADERS.some((name) => name in call.headers)
+    return IDENTITY_HEADERS.some((name) => name in call.headers) && !isOtherwise(world, 'identity headers are ignored')
       ? forbidden(call, endpoint, 'Identity headers are not allowed in application-restricted mode')
       : undefined;
   if (endpoint.roles.length === 0) return undefined;
@@ -206,13 +207,16 @@ const checkRelationship: Check = (call, _endpoint, { world }) => {
 };
 
 /** Step 9. Source: provider-api 1.4, 2.2: absent 412, malformed 400, stale 409. */
-const checkIfMatch: Check = (call, endpoint) => {
-  if (!endpoint.isWrite || !call.referral) return undefined;
+const checkIfMatch: Check = (call, endpoint, { world }) => {
+  if (endpoint.subject === 'none' || !endpoint.isWrite || !call.referral) return undefined;
   const ifMatch = call.headers['if-match'];
   if (ifMatch === undefined) return emptyAnswer(412);
   const version = /^W\/"(\d+)"$/.exec(ifMatch)?.[1];
   if (version === undefined) return emptyAnswer(400);
-  return Number(version) === versionOf(call.referral.resource) ? undefined : emptyAnswer(409);
+  if (Number(version) === versionOf(call.referral.resource)) return undefined;
+  // Which is looked at first, version or state, is not known: a repeat of what was done may be either [I]
+  const isStateFirst = isOtherwise(world, 'state is looked at before version');
+  return (isStateFirst ? endpoint.refuseState?.(call.referral, world) : undefined) ?? emptyAnswer(409);
 };
 
 const CHECKS: Check[] = [

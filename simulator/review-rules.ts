@@ -4,6 +4,7 @@ import { appointmentOf, bookingOf, isPriority, stateOf } from './referral-docume
 import type { Coding } from './wire.ts';
 import { codeSystem } from './wire.ts';
 import type { Referral, World } from './world.ts';
+import { isOtherwise } from './world.ts';
 
 const wrongState = (diagnostics: string): Answer => stu3Outcome(422, 'INVALID_REQUEST_STATE', diagnostics);
 
@@ -25,7 +26,9 @@ export function refuseBookedReview(referral: Referral, world: World): Answer | u
     return wrongState('The appointment date has passed');
   if (referral.clinicalInformation === 'outstanding')
     return wrongState('The clinical information of the referrer is outstanding');
-  if (referral.review === 'done') return wrongState('The referral is not awaiting review');
+  // Acceptance leaves no trace, so whether a second review is refused is not known [I]
+  if (referral.review === 'done' && !isOtherwise(world, `${referral.resource.id} is reviewed a second time`))
+    return wrongState('The referral is not awaiting review');
   return undefined;
 }
 

@@ -1,5 +1,5 @@
 import { convertFromAdvice } from './advice.ts';
-import { attachTo } from './attach.ts';
+import { attachStored, attachTo } from './attach.ts';
 import { createReferral, pickAttachments } from './new-referral.ts';
 import { appointmentOf, attachmentsOf, extensionOf, setState } from './referral-document.ts';
 import { cancelReferral, propose, reject } from './transitions.ts';
@@ -155,6 +155,7 @@ const IRREGULARITIES: Irregularity[] = [
   function letterChanged(referral) {
     referral.contextStatus = 'LETTER_CHANGED';
     referral.clinicalInformationPrinted = true;
+    referral.isListedOtherwise = true;
   },
 ];
 
@@ -174,8 +175,12 @@ function addScans(referral: Referral, world: World): void {
   for (const shape of shapes) attachTo(world, referral, shape);
 }
 
-/** One attachment id with different Binary ids, and one appointment number, in two referrals. Source: target-model 1.11. */
-function shareIds({ resource }: Referral, _world: World, made: Referral[]): void {
+/**
+ * Shared by two referrals: one appointment number, one attachment id with different Binary ids, and one Binary id.
+ * Source: target-model 1.11
+ */
+function shareIds(referral: Referral, world: World, made: Referral[]): void {
+  const { resource } = referral;
   const other = made.find((each) => each.resource !== resource && attachmentsOf(each.resource).length > 0);
   const mine = attachmentsOf(resource)[0];
   const theirs = other && attachmentsOf(other.resource)[0];
@@ -188,7 +193,9 @@ function shareIds({ resource }: Referral, _world: World, made: Referral[]): void
     for (const reference of resource.supportingInfo ?? [])
       if (reference.reference === old) reference.reference = `#${mine.id}`;
   }
+  const shared = [...world.files.values()].flat().find(({ ubrn }) => ubrn !== undefined && ubrn !== resource.id);
+  if (shared) attachStored(world, referral, { ...shared, ubrn: resource.id });
   const reference = extensionOf(resource, 'Extension-eRS-Appointment-Reference-1')?.valueReference;
-  const shared = made[0] && extensionOf(made[0].resource, 'Extension-eRS-Appointment-Reference-1')?.valueReference;
-  if (reference && shared?.reference !== undefined) reference.reference = shared.reference;
+  const first = made[0] && extensionOf(made[0].resource, 'Extension-eRS-Appointment-Reference-1')?.valueReference;
+  if (reference && first?.reference !== undefined) reference.reference = first.reference;
 }

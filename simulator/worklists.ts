@@ -10,6 +10,7 @@ import {
 import type { CodeableConcept, Coding, Extension, List, Reference, ReferralRequest } from './wire.ts';
 import { codeSystem, profile, REFERENCE_DATA, SYSTEM } from './wire.ts';
 import type { ListCode, Referral, World } from './world.ts';
+import { isOtherwise } from './world.ts';
 
 /** How the list's name is written in the url of an item's extension. */
 const LIST_NAMES: Record<ListCode, string> = {
@@ -42,8 +43,9 @@ export function buildWorklist(world: World, list: ListCode, referrals: Referral[
   const entry = referrals.map((referral) => {
     const fields = isReview ? reviewFields(referral, contained) : slotIssueFields(world, referral);
     const lent = (referral.lent[list] ?? []).filter(({ url }) => !fields.some((field) => field.url === url));
-    const written =
-      world.openQuestions.answers === 'by-seed' && versionOf(referral.resource) % 2 ? 'Worklist' : 'WorkList';
+    const isOpen = world.openQuestions.answers === 'by-seed';
+    const isOdd = referral.isListedOtherwise || (isOpen && versionOf(referral.resource) % 2 === 1);
+    const written = isOdd ? 'Worklist' : 'WorkList';
     return {
       extension: [
         {
@@ -60,7 +62,8 @@ export function buildWorklist(world: World, list: ListCode, referrals: Referral[
     ...(isReview && { contained: [...contained.values()] }),
     status: 'current',
     mode: 'snapshot',
-    entry,
+    // What nothing looks like is not known: no entries, or no `entry` [I]
+    ...((entry.length > 0 || !isOtherwise(world, `an empty ${list} has no entry`)) && { entry }),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { SimulatorClock } from './clock.ts';
 import type { Dice } from './dice.ts';
+import { chanceOf } from './dice.ts';
 import type { CodeSystem, Extension, Meta, ReferralRequest } from './wire.ts';
 
 export type ListCode = 'REFERRALS_FOR_REVIEW' | 'APPOINTMENT_SLOT_ISSUES';
@@ -52,6 +53,8 @@ export interface Referral {
   isHidden: boolean;
   /** A slot issue that also waits for clinical review, so that it is on both lists. */
   isOnBothLists: boolean;
+  /** Listed with an extension url that is written otherwise than its neighbours' (target-model 1.11). */
+  isListedOtherwise?: boolean;
   /** The booking system of the provider plays up at the next cancellation. */
   pas?: 'error' | 'silent' | 'refused';
   /** The lists still show it as it was before a write, until this time on the simulator's clock. */
@@ -120,6 +123,10 @@ export interface World {
   nextAppointment: number;
   nextDocument: number;
 }
+
+/** How the evidence's open question is answered here: by seed and subject, the other way or the documented one. */
+export const isOtherwise = ({ openQuestions, seed }: World, question: string, odds = 0.5): boolean =>
+  openQuestions.answers === 'by-seed' && chanceOf(seed, question) < odds;
 
 /** Makes the next UBRN: twelve digits, leading zeros significant. */
 export function takeUbrn(world: World): string {

@@ -4,6 +4,7 @@ import { CLINICAL } from '../endpoint.ts';
 import { findFile } from '../find-file.ts';
 import { dispositionOf } from '../object-store.ts';
 import { chunksOf, lengthOf } from '../sample-files.ts';
+import { isOtherwise } from '../world.ts';
 
 const LARGEST_BYTES = 5_242_880;
 
@@ -20,6 +21,8 @@ export const retrieveSmallAttachment: PlainEndpoint = {
   isWrite: false,
   subject: 'none',
   answer(call, world) {
+    // Its retirement was announced [F]; whether it is still served is not known
+    if (isOtherwise(world, 'A006 is retired')) return emptyAnswer(404);
     const found = findFile(world, call.caller, call.path['id'] ?? '');
     if (found === 'unknown') return emptyAnswer(404);
     if (found === 'unrelated')

@@ -16,6 +16,7 @@ export const acceptReferral: ReferralEndpoint = {
   answers: 'application/fhir+json',
   isWrite: true,
   subject: 'referral',
+  refuseState: refuseBookedReview,
   answer({ referral }, world) {
     const refusal = refuseBookedReview(referral, world);
     if (refusal) return refusal;

@@ -33,6 +33,7 @@ export const rejectReferral: ReferralEndpoint = {
   answers: 'application/fhir+json',
   isWrite: true,
   subject: 'referral',
+  refuseState: refuseBookedReview,
   answer({ referral, json, at }, world) {
     const read = readParameters(json, RULES);
     if ('refusal' in read) return read.refusal;

@@ -33,6 +33,7 @@ export const cancelAppointmentActionLater: ReferralEndpoint = {
   answers: 'application/fhir+json',
   isWrite: true,
   subject: 'referral',
+  refuseState: refuseBookedReview,
   answer(call, world) {
     const { referral } = call;
     const read = readParameters(call.json, RULES);

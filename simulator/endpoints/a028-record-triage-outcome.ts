@@ -41,6 +41,7 @@ export const recordTriageOutcome: ReferralEndpoint = {
   answers: 'application/fhir+json',
   isWrite: true,
   subject: 'referral',
+  refuseState: refuseTriage,
   answer(call, world) {
     const { referral } = call;
     const read = readParameters(call.json, RULES);

@@ -10,6 +10,8 @@ import type { Reason } from '../reference-data.ts';
 import { appointmentOf, stateOf } from '../referral-document.ts';
 import { cancelReferral as end } from '../transitions.ts';
 import { profile } from '../wire.ts';
+import type { Referral, World } from '../world.ts';
+import { isOtherwise } from '../world.ts';
 import { standAloneAppointment } from './a038-retrieve-appointment.ts';
 
 const RULES: ParameterRules = {
@@ -34,6 +36,7 @@ export const cancelReferral: ReferralEndpoint = {
   answers: 'application/fhir+json',
   isWrite: true,
   subject: 'referral',
+  refuseState,
   answer(call, world) {
     const { referral } = call;
     const read = readParameters(call.json, RULES);
@@ -43,12 +46,12 @@ export const cancelReferral: ReferralEndpoint = {
     const choice = chooseReason(world, 'REFERRAL-CANCELLATION-REASON', coding, 'cancellationReason', call.at);
     if ('refusal' in choice) return choice.refusal;
     const { reason } = choice;
-    const refusal = refuseReason(call, reason);
+    const refusal = refuseReason(call, reason, world);
     if (refusal) return refusal;
     if (reason.isCommentMandatory && !comments)
       return stu3Outcome(422, 'MISSING_VALUE', "'cancellationComments' is required for this reason");
-    if (stateOf(referral.resource).state === 'CANCELLED_REFERRAL')
-      return stu3Outcome(422, 'INVALID_REQUEST_STATE', 'The referral is cancelled already');
+    const wrongState = refuseState(referral);
+    if (wrongState) return wrongState;
     let isAppointmentCancelled = false;
     const apply = (): void => {
       const by = call.caller.role.startsWith('REFERRING') ? 'referrer' : 'provider';
@@ -70,17 +73,24 @@ export const cancelReferral: ReferralEndpoint = {
   },
 };
 
+function refuseState({ resource }: Referral): Answer | undefined {
+  return stateOf(resource).state === 'CANCELLED_REFERRAL'
+    ? stu3Outcome(422, 'INVALID_REQUEST_STATE', 'The referral is cancelled already')
+    : undefined;
+}
+
 /** Which reasons may end which referral. Source: provider-api 6.1 "Reason selection". */
-function refuseReason({ caller, referral }: ReferralCall, reason: Reason): Answer | undefined {
+function refuseReason({ caller, referral }: ReferralCall, reason: Reason, world: World): Answer | undefined {
   const refuse = (diagnostics: string): Answer => stu3Outcome(422, 'INAPPROPRIATE_VALUE', diagnostics);
   if (reason.usage !== 'CANCEL_REFERRAL' || !reason.roles.includes(caller.role))
     return refuse("'cancellationReason' may not be used with this business function");
   const isReferrer = caller.role.startsWith('REFERRING');
   const { state } = stateOf(referral.resource);
   const isForTriage = reason.type === 'PROVIDER_TRIAGE';
-  if (!isReferrer && state === 'TRIAGED_PROVIDER_TO_ACTION' && !isForTriage)
+  const isInTriage = state === 'AWAITING_TRIAGE' && isOtherwise(world, 'awaiting triage is ended like triage');
+  if (!isReferrer && (state === 'TRIAGED_PROVIDER_TO_ACTION' || isInTriage) && !isForTriage)
     return refuse("'cancellationReason' must be of the type PROVIDER_TRIAGE to end a triage");
-  // While triage is awaited the texts leave the type open (provider-api 9.1 no. 9): both are taken
+  // While triage is awaited the texts leave the type open (provider-api 9.1 no. 9): both are taken, or by seed the one
   if (!isReferrer && state !== 'TRIAGED_PROVIDER_TO_ACTION' && state !== 'AWAITING_TRIAGE' && isForTriage)
     return refuse("'cancellationReason' is for the end of a triage only");
   const hasAppointment = appointmentOf(referral.resource)?.status === 'booked';

@@ -372,6 +372,23 @@ describe('the world', () => {
       [/Appointment\/\d+/.exec(JSON.stringify(extension))?.[0] ?? []].flat(),
     );
     expect(new Set(numbers).size).toBeLessThan(numbers.length);
+    const binariesOf = (line: string): string[] => [...new Set(line.match(/Binary\/[\w-]+/g))];
+    const binaries = text.split('\n').flatMap(binariesOf);
+    expect(new Set(binaries).size).toBeLessThan(binaries.length);
+  });
+
+  test('one item of the sample trust is listed under an extension url that is written WorklistItem', async () => {
+    await using side = await startFarSide({ referrals: 24 });
+    const lists = await Promise.all(
+      side.simulator.services.map(({ id }) =>
+        side.send('POST', '/STU3/ReferralRequest/$ers.fetchworklist', {
+          json: worklistRequest('REFERRALS_FOR_REVIEW', id),
+        }),
+      ),
+    );
+    const text = lists.map((list) => list.text).join('');
+    expect(text.match(/-WorklistItem-1/g)).toHaveLength(1);
+    expect(text.match(/-WorkListItem-1/g)?.length).toBeGreaterThan(5);
   });
 
   test('every NHS number is a valid one of the range for tests, and every appointment lies ahead', async () => {

@@ -233,4 +233,4 @@ export const codeOf = (reply: Reply): string | undefined => reply.json?.issue?.[
 
 /** The UBRNs on a worklist. */
 export const ubrnsOf = (reply: Reply): string[] =>
-  reply.json.entry.map((entry: { item: { reference: string } }) => entry.item.reference.split('/')[1]);
+  (reply.json.entry ?? []).map((entry: { item: { reference: string } }) => entry.item.reference.split('/')[1]);
