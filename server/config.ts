@@ -108,6 +108,11 @@ export const VARIABLES = {
     unit: 's',
     meaning: 'How long a decision can be taken back before it is sent',
   }),
+  LEASE_SECONDS: variable(wholeNumber(3, 3_600), {
+    default: '30',
+    unit: 's',
+    meaning: 'How soon another engine on the same store takes over from one that died',
+  }),
   MAX_FILE_BYTES: variable(wholeNumber(1_000_000, 1_000_000_000), {
     default: '104857600',
     unit: 'bytes',
@@ -132,6 +137,7 @@ export interface ServerConfig {
   readonly idNamespaceSecret: Secret;
   readonly refuseIdentifiersInUrls: boolean;
   readonly decisionDelaySeconds: number;
+  readonly leaseSeconds: number;
   readonly maxFileBytes: number;
   readonly logLevel: 'info' | 'warn' | 'error';
 }
@@ -170,6 +176,7 @@ const SERVER_NAMES = [
   'ID_NAMESPACE_SECRET',
   'REFUSE_IDENTIFIERS_IN_URLS',
   'DECISION_DELAY_SECONDS',
+  'LEASE_SECONDS',
   'MAX_FILE_BYTES',
   'LOG_LEVEL',
   'HTTPS_PROXY',
@@ -241,6 +248,7 @@ function serverConfig(environment: Environment, faults: string[]): ServerConfig 
     idNamespaceSecret: values.ID_NAMESPACE_SECRET,
     refuseIdentifiersInUrls: values.REFUSE_IDENTIFIERS_IN_URLS,
     decisionDelaySeconds: values.DECISION_DELAY_SECONDS,
+    leaseSeconds: values.LEASE_SECONDS,
     maxFileBytes: values.MAX_FILE_BYTES,
     logLevel: values.LOG_LEVEL,
   });

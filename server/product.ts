@@ -1,28 +1,23 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Registry } from 'prom-client';
 import { Agent, type Dispatcher, ProxyAgent } from 'undici';
 import { searchParameters } from '../conformance/index.ts';
-import { createBudget } from './budget/index.ts';
+import { type ActiveEngine, buildActiveEngine } from './active-engine.ts';
 import type { ErsConfig, ServerConfig } from './config.ts';
 import {
   alertBoard,
   type Clock,
   type Engine,
-  idSpace,
   type Log,
   type Store,
   type StoreFailure,
   Turns,
   type UserSession,
 } from './core/index.ts';
-import { DEFAULT_DELIVERY_POLICY, fingerprintOf, isTerminal } from './decisions/index.ts';
-import { createDispatch } from './dispatch/index.ts';
-import { createErsClient } from './ers/index.ts';
 import { createFacade } from './facade/index.ts';
-import { createIntake } from './intake/index.ts';
-import { createLanding } from './landing/index.ts';
+import { createLease } from './lease/index.ts';
 import { openEmbeddedStore } from './store/index.ts';
 
 export interface ProductOptions {
@@ -32,6 +27,8 @@ export interface ProductOptions {
   readonly version: string;
   readonly log: Log;
   readonly clock: Clock;
+  /** A store that others use too; its owner closes it. Absent: the embedded store in the data directory. */
+  readonly store?: Store;
   /** Demo and tests: worklists are read this often, where the poll limit is lifted. */
   readonly pollIntervalMs?: number;
   /** Demo only: the pretend clinician who is always signed in. */
@@ -58,84 +55,41 @@ const ONE_PROTOCOL = { allowH2: false, connect: { timeout: 10_000 } };
 /** The connections to e-RS. */
 export const dispatcherFor = (proxy: string | undefined): Dispatcher =>
   proxy === undefined ? new Agent(ONE_PROTOCOL) : new ProxyAgent({ uri: proxy, ...ONE_PROTOCOL });
-/** An answer of e-RS that is read whole: far above any referral, far below what would hurt. */
-export const MAX_JSON_BYTES = 5_000_000;
 
-/** Builds the rooms, starts them in order, and answers when the facade listens. */
+/**
+ * Opens the store, lets the facade listen, and contends for the lease; while it is held an engine works behind the facade.
+ * Answers when the first look at the lease was taken, and the engine started if it was free.
+ */
 export async function startProduct(options: ProductOptions): Promise<StartProduct> {
   const { server, ers: ersConfig, log, clock } = options;
-  const store = await openEmbeddedStore({ directory: server.dataDirectory, clock, searchParameters }).catch(
-    (error: Error) => error.message,
-  );
+  const store =
+    options.store ??
+    (await openEmbeddedStore({ directory: server.dataDirectory, clock, searchParameters }).catch(
+      (error: Error) => error.message,
+    ));
   if (typeof store === 'string') return { ok: false, fault: `DATA_DIR: ${store}` };
   const probed = await store.probe();
   if (!probed.ok) return { ok: false, fault: `The store does not keep its promises: ${whatStoreSaid(probed)}` };
 
   const random = () => randomBytes(4).readUInt32BE() / 2 ** 32;
   const secret = server.idNamespaceSecret.reveal();
-  const shared = {
-    store,
-    clock,
-    log,
-    random,
-    ids: idSpace(secret),
-    alerts: alertBoard(() => clock.now()),
-    turns: new Turns(),
-  };
-  const budget = createBudget({
-    ...shared,
-    requestsPerSecond: ersConfig.requestsPerSecond,
-    pollsPerDay: ersConfig.pollsPerDay,
-  });
+  const shared = { store, clock, log, alerts: alertBoard(() => clock.now()) };
   const dispatcher = dispatcherFor(ersConfig.proxy);
-  const ers = createErsClient({
-    ...shared,
-    ...ersConfig,
-    privateKeyPem: ersConfig.privateKeyPem.reveal(),
-    budget,
-    dispatcher,
-    limits: { maxFileBytes: server.maxFileBytes, maxJsonBytes: MAX_JSON_BYTES },
-  });
-  const landing = createLanding({ ...shared, judge: { isTerminal, fingerprintOf } });
-  const { services, pollsPerDay } = ersConfig;
-  const { pollIntervalMs, standingSession } = options;
-  const intake = createIntake({
-    ...shared,
-    ers,
-    budget,
-    landing,
-    services,
-    pollsPerDay,
-    ...(pollIntervalMs === undefined ? {} : { pollIntervalMs }),
-  });
-  const dispatch = createDispatch({
-    ...shared,
-    ers,
-    landing,
-    services,
-    policy: { ...DEFAULT_DELIVERY_POLICY, delayMs: server.decisionDelaySeconds * 1000 },
-    scanEveryMs: 2_000,
-    sweepEveryMs: 60_000,
-    parallel: 16,
-    ...(standingSession === undefined ? {} : { standingSession }),
-  });
-  let isStopped = false;
-  const engine: Engine = {
-    fetch: (ubrn) => intake.fetch(ubrn),
-    refresh: (serviceRequestId) => intake.refresh(serviceRequestId),
-    poll: (service, list) => intake.poll(service, list),
-    send: (taskId, session) => dispatch.send(taskId, session),
-    wake: (taskId) => dispatch.wake(taskId),
-    readiness: () => {
-      const readiness = intake.readiness();
-      return { ...readiness, rooms: { ...readiness.rooms, dispatch: isStopped ? 'stopped' : 'ok' } };
-    },
-  };
+  // Shared by one engine after another: what the last one still has in hand keeps its referral's turn (D1).
+  const turns = new Turns();
+  let active: ActiveEngine | undefined;
+  let isStopping = false;
+  // Whoever opened an embedded store has it alone: the lock on its file ends with the process that held it.
+  const isSoleProcess = options.store === undefined && store.capabilities.kind === 'embedded';
+  const engine = engineInCharge(
+    () => active,
+    () => !isSoleProcess && !isStopping,
+  );
 
   const listener = createServer();
   const bound = await listen(listener, server.port, server.host);
   if (bound === undefined) {
-    await store.close();
+    if (options.store === undefined) await store.close();
     return { ok: false, fault: `PORT: ${server.host}:${server.port} is taken.` };
   }
   const url = `http://${server.host}:${bound}`;
@@ -149,8 +103,27 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
     refuseIdentifiersInUrls: server.refuseIdentifiersInUrls,
   });
   listener.on('request', facade);
-  intake.start();
-  dispatch.start();
+  const lease = createLease({
+    store,
+    clock,
+    log,
+    application: createHash('sha256').update(ersConfig.apiKey).digest('hex').slice(0, 32),
+    address: url,
+    leaseMs: server.leaseSeconds * 1000,
+    isSoleProcess,
+    async whenHeld() {
+      const mayWork = () => lease.isHeld();
+      active = buildActiveEngine({ ...options, ...shared, random, turns, dispatcher, mayWork });
+      active.start();
+    },
+    async whenLost() {
+      const ended = active;
+      active = undefined;
+      await ended?.stop();
+      for (const { code, subject } of shared.alerts.standing()) shared.alerts.clear(code, subject);
+    },
+  });
+  await lease.start();
   log.info('main.product.started', { address: url });
 
   return {
@@ -160,21 +133,40 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
       store,
       engine,
       async settled() {
-        await intake.runOnce();
-        await dispatch.settled();
+        await active?.settled();
       },
       async stop() {
-        isStopped = true;
+        isStopping = true;
         const closed = new Promise((resolve) => listener.close(resolve));
         listener.closeIdleConnections();
-        await Promise.all([intake.stop(), dispatch.stop()]);
+        await lease.stop();
         listener.closeAllConnections();
         await closed;
         await dispatcher.close();
-        await store.close();
+        if (options.store === undefined) await store.close();
         log.info('main.product.stopped');
       },
     },
+  };
+}
+
+/** The engine of this process while it is active; on a standby all that needs it is refused, and nothing is stored. */
+function engineInCharge(active: () => ActiveEngine | undefined, mayStandBy: () => boolean): Engine {
+  const unavailable = { ok: false, code: 'engine-unavailable' } as const;
+  return {
+    fetch: async (ubrn) => active()?.fetch(ubrn) ?? unavailable,
+    refresh: async (serviceRequestId) => active()?.refresh(serviceRequestId) ?? unavailable,
+    send: async (taskId, session) => active()?.send(taskId, session) ?? unavailable,
+    poll: async (service, list) => active()?.poll(service, list) ?? unavailable,
+    // The active engine finds by its scan what a standby's facade has stored.
+    wake: (taskId) => active()?.wake(taskId),
+    readiness: () =>
+      active()?.readiness() ?? {
+        ready: mayStandBy(),
+        engine: 'standby',
+        rooms: { intake: 'stopped', dispatch: 'stopped' },
+        services: [],
+      },
   };
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { searchParameters } from '../../conformance/index.ts';
+import { MAX_JSON_BYTES } from '../active-engine.ts';
 import { createBudget } from '../budget/index.ts';
 import { type Config, type ErsConfig, readConfig } from '../config.ts';
 import {
@@ -14,7 +15,7 @@ import {
   systemClock,
 } from '../core/index.ts';
 import { type AccessRefusal, checkToken, createErsClient, explainRefusal, type TokenCheck } from '../ers/index.ts';
-import { dispatcherFor, MAX_JSON_BYTES } from '../product.ts';
+import { dispatcherFor } from '../product.ts';
 import { openEmbeddedStore } from '../store/index.ts';
 import type { Call, Command } from './command.ts';
 

@@ -38,6 +38,8 @@ export interface Engine {
 /** What `/health/ready` shows: counts and codes, no patient data. */
 export interface Readiness {
   readonly ready: boolean;
+  /** Whether this process works for e-RS, or stands by while another does (architecture 3). */
+  readonly engine: 'active' | 'standby';
   readonly rooms: Readonly<Record<string, 'ok' | 'starting' | 'degraded' | 'stopped'>>;
   readonly firstLoad?: { readonly done: number; readonly left: number; readonly estimatedEnd?: string };
   readonly services: readonly {

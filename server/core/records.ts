@@ -144,3 +144,15 @@ export interface PollLedgerRecord {
   readonly service: string;
   readonly polls: readonly { readonly at: string; readonly list: WorklistName }[];
 }
+
+/** `ers-lease` | `{application}`: which engine works for an e-RS application (architecture 3). */
+export interface LeaseRecord {
+  /** The record's key: a hash of the API key. */
+  readonly application: string;
+  /** Absent: nobody's. `instance`: random, of one start of an engine; `address`: where the installation reaches it. */
+  readonly holder?: { readonly instance: string; readonly address: string };
+  /** Held until so long after the record's `meta.lastUpdated`, by the store's clock. */
+  readonly leaseMs: number;
+  /** Counts writes, since a replacement by the same content would make no version (I-11). */
+  readonly renewal: number;
+}

@@ -120,6 +120,8 @@ async function send(
   const task = withReviewStatus(hand.step.task, 'decision-sending');
   const inFlight: StepResult = { task, record: { ...hand.step.record, baseline: task, decision: sending } };
   if (!(await options.people.place(identified?.sdsUserId))) return later(RETRY_MS);
+  // Another engine may be at work: what is found next is its, or ours once we hold the lease again.
+  if (options.fence?.() === false) return later(RETRY_MS);
   // Step 2
   const written = await write(options, hand, inFlight);
   if (written.kind !== 'rest') return written;
@@ -146,6 +148,9 @@ async function send(
   });
   return answered(options, taskId, hand.review.key, sending, fate);
 }
+
+const isLatest = ({ record }: Review, { correlationId }: Attempt): boolean =>
+  record.data.decision?.lastAttempt?.correlationId === correlationId;
 
 const refusalFields = (fate: Exclude<Fate<ErsReferral>, { kind: 'ok' }>) => ({
   ...(fate.refusal?.status === undefined ? {} : { status: fate.refusal.status }),
@@ -195,6 +200,8 @@ async function answered(
   const review = loaded.value;
   const attempt = decision.lastAttempt;
   if (review === undefined || attempt === undefined) return reload;
+  // Another engine took over meanwhile and has begun an attempt of its own, which this answer says nothing of.
+  if (fate.kind !== 'ok' && !isLatest(review, attempt)) return reload;
   const now = options.clock.now().toISOString();
   const step = afterAnswer(decision, fate, { now, random: options.random() }, options.policy);
   const witness = audit(options, review, attempt, fate, now);

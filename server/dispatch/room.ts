@@ -24,6 +24,8 @@ export interface DispatchOptions {
   readonly sweepEveryMs: number;
   /** Reviews handled at the same time; each referral's calls stay in turn. */
   readonly parallel: number;
+  /** Whether this engine holds the lease; asked before an attempt is written. e-RS's client asks again before it sends. */
+  readonly fence?: () => boolean;
   /** A clinician who is always signed in; the demo's only. */
   readonly standingSession?: () => Promise<UserSession | undefined>;
 }

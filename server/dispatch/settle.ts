@@ -175,6 +175,9 @@ function settledWrites(
   const nothing: Settled = { step, writes: { alerts: [] } };
   if (latest === undefined || record.decision === undefined)
     return { step: { kind: 'conflict' }, writes: { alerts: [] } };
+  // Another engine has begun an attempt since: what was read before it says nothing of it.
+  if (decision.lastAttempt?.correlationId !== given.lastAttempt?.correlationId)
+    return { step: { kind: 'conflict' }, writes: { alerts: [] } };
   const notApplied: QueuedDecision = {
     ...decision,
     wasUnknown: isUnknown,

@@ -43,6 +43,8 @@ export interface ErsClientOptions extends Credentials {
   readonly timeouts?: Partial<Timeouts>;
   /** Such as undici's EnvHttpProxyAgent; else connections of the client's own. */
   readonly dispatcher?: Dispatcher;
+  /** Whether this process may call e-RS; asked at the last moment before each request is sent. Absent: it may. */
+  readonly fence?: () => boolean;
 }
 
 /** The client, with the provider-side endpoints that no room uses yet. */
@@ -72,7 +74,7 @@ export function createErsClient(options: ErsClientOptions): WholeErsClient {
   const { baseUrl, budget, clock, log, limits } = options;
   // Without HTTP/2: whether a request was sent is then plain to see.
   const dispatcher = options.dispatcher ?? new Agent({ allowH2: false, connect: { timeout: 10_000 } });
-  const wire = { dispatcher, clock };
+  const wire = { dispatcher, clock, fence: options.fence };
   const tokens = createTokenSource(wire, options, log);
   const ers = createErsHttp({
     baseUrl,

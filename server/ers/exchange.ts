@@ -28,6 +28,8 @@ export type Exchange =
 export interface Wire {
   readonly dispatcher: Dispatcher;
   readonly clock: Clock;
+  /** Asked when a request is about to be written to its connection; false: it is not sent (architecture 3). */
+  readonly fence?: (() => boolean) | undefined;
 }
 
 /**
@@ -46,7 +48,7 @@ export async function exchange(
     (dispatch) => (options, handler) =>
       dispatch(
         options,
-        new SendWatch(handler, () => {
+        new SendWatch(handler, wire.fence, () => {
           progress = 'after-send';
           limits.onSend?.();
         }),
@@ -92,15 +94,17 @@ export async function exchange(
   return first;
 }
 
-/** Tells when a request is about to be written to its connection, and lets that happen once. */
+/** Tells when a request is about to be written to its connection; lets that happen once, and not beyond the fence. */
 class SendWatch extends DecoratorHandler {
   readonly #inner: Dispatcher.DispatchHandler;
+  readonly #fence: Wire['fence'];
   readonly #onSend: () => void;
   #isSent = false;
 
-  constructor(inner: Dispatcher.DispatchHandler, onSend: () => void) {
+  constructor(inner: Dispatcher.DispatchHandler, fence: Wire['fence'], onSend: () => void) {
     super(inner);
     this.#inner = inner;
+    this.#fence = fence;
     this.#onSend = onSend;
   }
 
@@ -108,6 +112,10 @@ class SendWatch extends DecoratorHandler {
     if (this.#isSent) {
       // A connection that died is no licence to send a write twice.
       controller.abort(new Error('The request was already sent once.'));
+      return;
+    }
+    if (this.#fence?.() === false) {
+      controller.abort(new Error('Another engine may be at work.'));
       return;
     }
     this.#inner.onRequestStart?.(controller, context);

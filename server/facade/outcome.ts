@@ -35,6 +35,9 @@ const TYPE_OF_DECISION_ISSUE: Partial<Record<DecisionIssueCode, IssueType>> = {
   'reason-not-in-force': 'code-invalid',
 };
 
+/** How soon a client that met a standby may ask again: a lost engine is then on its way to being replaced. */
+const STANDBY_MS = 5_000;
+
 export interface RefusalDetails {
   /** What is wrong with this request and how to mend it; default: what the catalogue says. No patient data. */
   readonly text?: string;
@@ -48,13 +51,14 @@ export interface RefusalDetails {
 export function refuse(code: Code, { text, expression, status, headers }: RefusalDetails = {}): Refusal {
   const { happened, remedy, httpStatus } = CODES[code];
   const answered = status ?? httpStatus ?? 503;
+  const about = headers ?? (code === 'engine-unavailable' ? retryAfter(STANDBY_MS) : undefined);
   return {
     isRefusal: true,
     status: answered,
     body: outcome([
       issue('error', code, TYPE_OF_STATUS[answered] ?? 'transient', text ?? `${happened} ${remedy}`, expression),
     ]),
-    ...(headers === undefined ? {} : { headers }),
+    ...(about === undefined ? {} : { headers: about }),
   };
 }
 

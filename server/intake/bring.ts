@@ -88,7 +88,7 @@ async function bringOne(room: IntakeRoom, wanted: Wanted, onFacts: (facts: Refer
   const files = await fetchFiles(room, about, context);
   const summary = sync?.summary?.version === facts.version ? undefined : await fetchSummary(room, about, context);
   const isReviewable = await isSlotIssueReviewable(room, wanted, facts.version, context);
-  if (room.signal.aborted) return { kind: 'again', code: 'engine-unavailable', afterMs: 0 };
+  if (room.signal.aborted || room.fence?.() === false) return { kind: 'again', code: 'engine-unavailable', afterMs: 0 };
   const bookableType = room.services.find(
     ({ id }) => id === (facts.service ?? wanted.items?.[0]?.service)?.id,
   )?.bookableType;

@@ -28,7 +28,7 @@ export interface Intake {
   refresh(serviceRequestId: string): Promise<EngineAnswer<{ changed: boolean }>>;
   /** Reads a worklist now, by a poll of the same ledger; what is new on it is brought in afterwards. */
   poll(service: string, list?: WorklistName): Promise<PollAnswer>;
-  readiness(): Readiness;
+  readiness(): Omit<Readiness, 'engine'>;
 }
 
 const DAY_MS = 24 * 3_600_000;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import { type MappedWorklist, mapWorklist, type WorklistName } from '../../mappings/index.ts';
-import type { AlertCode, Code, SiteService, StoredBinary, WorklistRecord } from '../core/index.ts';
+import type { AlertCode, Code, PollGrant, SiteService, StoredBinary, WorklistRecord } from '../core/index.ts';
 import { readRecord, writeRecord } from '../store/index.ts';
 import type { Snapshot } from './lists.ts';
 import type { IntakeRoom } from './room.ts';
@@ -29,7 +29,7 @@ export async function poll(room: IntakeRoom, service: SiteService, list: Worklis
   const subject = keyOf(service.id, list);
   const polledAt = clock.now().toISOString();
   const answer = await room.ers.fetchWorklist(
-    { service: service.id, list, spend: () => room.budget.spendPoll(service.id, list) },
+    { service: service.id, list, spend: () => spend(room, service.id, list) },
     { correlationId: randomUUID(), priority: 'decision', signal: room.signal },
   );
   if (answer.kind !== 'ok' && NOT_SPENT.has(answer.code)) {
@@ -97,6 +97,9 @@ function whyUnread(room: IntakeRoom, subject: string, status = 0): AlertCode[] {
   const isSecond = status > 500 && status !== 503 && isStanding(room, 'worklist-incomplete', subject);
   return isSecond ? ['worklist-incomplete', 'worklist-too-large'] : ['worklist-incomplete'];
 }
+/** Without the lease a poll is not ours to spend. */
+const spend = async (room: IntakeRoom, service: string, list: WorklistName): Promise<PollGrant> =>
+  room.fence?.() === false ? { granted: false, reason: 'unavailable' } : room.budget.spendPoll(service, list);
 
 const snapshotOf = (mapped: MappedWorklist, polledAt: string, sha1: string): Snapshot => ({
   polledAt,

@@ -18,6 +18,8 @@ export interface IntakeOptions {
   readonly services: readonly SiteService[];
   /** Permitted polls of a service in 24 hours; undefined: lifted. */
   readonly pollsPerDay: number | undefined;
+  /** Whether this engine holds the lease; asked before a poll is spent and before a referral is landed. */
+  readonly fence?: () => boolean;
   /** How often a service is polled where the limit is lifted. */
   readonly pollIntervalMs?: number;
   /** How often it is looked for what is due and what is unfinished; default 5 s. */

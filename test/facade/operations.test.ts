@@ -254,6 +254,7 @@ describe('health', () => {
     expect(ready.text).not.toContain('task-1');
     world.engine.state = {
       ready: false,
+      engine: 'active',
       rooms: { intake: 'starting' },
       firstLoad: { done: 10, left: 90 },
       services: [],

@@ -75,7 +75,7 @@ function fakeEngine(): FakeEngine {
     sent: [],
     refreshed: [],
     answers: {},
-    state: { ready: true, rooms: { dispatch: 'ok', intake: 'ok' }, services: [] },
+    state: { ready: true, engine: 'active', rooms: { dispatch: 'ok', intake: 'ok' }, services: [] },
     fetch: async (ubrn) => engine.answers.fetch?.(ubrn) ?? { ok: true, value: { serviceRequestId: 'referral-1' } },
     refresh: async (id) => {
       engine.refreshed.push(id);

@@ -78,6 +78,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         idNamespaceSecret: new Secret('a secret of this test world'),
         refuseIdentifiersInUrls: false,
         decisionDelaySeconds: 0,
+        leaseSeconds: 30,
         maxFileBytes: 50_000_000,
         logLevel: 'info',
       },

@@ -1,0 +1,115 @@
+import type { Dispatcher } from 'undici';
+import { createBudget } from './budget/index.ts';
+import type { ErsConfig, ServerConfig } from './config.ts';
+import {
+  type Alerts,
+  type Clock,
+  type Engine,
+  idSpace,
+  type Log,
+  type Store,
+  type Turns,
+  type UserSession,
+} from './core/index.ts';
+import { DEFAULT_DELIVERY_POLICY, fingerprintOf, isTerminal } from './decisions/index.ts';
+import { createDispatch } from './dispatch/index.ts';
+import { createErsClient } from './ers/index.ts';
+import { createIntake } from './intake/index.ts';
+import { createLanding } from './landing/index.ts';
+
+export interface ActiveEngineOptions {
+  readonly server: ServerConfig;
+  readonly ers: ErsConfig;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly alerts: Alerts;
+  readonly turns: Turns;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+  readonly dispatcher: Dispatcher;
+  /** Whether the lease is held. */
+  readonly mayWork: () => boolean;
+  readonly pollIntervalMs?: number;
+  readonly standingSession?: () => Promise<UserSession | undefined>;
+}
+
+/** The rooms that work for e-RS, from one take-over of the lease to its loss. */
+export interface ActiveEngine extends Engine {
+  start(): void;
+  /** Every due decision and worklist has been dealt with; for tests. */
+  settled(): Promise<void>;
+  /** Finishes or parks what is in flight. What is late beyond that reaches e-RS no more. */
+  stop(): Promise<void>;
+}
+
+/** An answer of e-RS that is read whole: far above any referral, far below what would hurt. */
+export const MAX_JSON_BYTES = 5_000_000;
+
+/** Builds the rooms anew, so that nothing of what an earlier engine remembered is believed: the store may have moved on. */
+export function buildActiveEngine(options: ActiveEngineOptions): ActiveEngine {
+  const { server, ers: ersConfig, mayWork, pollIntervalMs, standingSession } = options;
+  let isRetired = false;
+  const fence = () => !isRetired && mayWork();
+  const { store, clock, log, alerts, turns, random } = options;
+  const ids = idSpace(server.idNamespaceSecret.reveal());
+  const shared = { store, clock, log, alerts, turns, random, ids, fence };
+  const budget = createBudget({
+    ...shared,
+    requestsPerSecond: ersConfig.requestsPerSecond,
+    pollsPerDay: ersConfig.pollsPerDay,
+  });
+  const ers = createErsClient({
+    ...shared,
+    ...ersConfig,
+    privateKeyPem: ersConfig.privateKeyPem.reveal(),
+    budget,
+    dispatcher: options.dispatcher,
+    limits: { maxFileBytes: server.maxFileBytes, maxJsonBytes: MAX_JSON_BYTES },
+  });
+  const landing = createLanding({ ...shared, judge: { isTerminal, fingerprintOf } });
+  const { services, pollsPerDay } = ersConfig;
+  const intake = createIntake({
+    ...shared,
+    ers,
+    budget,
+    landing,
+    services,
+    pollsPerDay,
+    ...(pollIntervalMs === undefined ? {} : { pollIntervalMs }),
+  });
+  const dispatch = createDispatch({
+    ...shared,
+    ers,
+    landing,
+    services,
+    policy: { ...DEFAULT_DELIVERY_POLICY, delayMs: server.decisionDelaySeconds * 1000 },
+    scanEveryMs: 2_000,
+    sweepEveryMs: 60_000,
+    parallel: 16,
+    ...(standingSession === undefined ? {} : { standingSession }),
+  });
+  return {
+    fetch: (ubrn) => intake.fetch(ubrn),
+    refresh: (serviceRequestId) => intake.refresh(serviceRequestId),
+    poll: (service, list) => intake.poll(service, list),
+    send: (taskId, session) => dispatch.send(taskId, session),
+    wake: (taskId) => dispatch.wake(taskId),
+    readiness() {
+      const readiness = intake.readiness();
+      return { ...readiness, engine: 'active', rooms: { ...readiness.rooms, dispatch: 'ok' } };
+    },
+    start() {
+      intake.start();
+      dispatch.start();
+    },
+    async settled() {
+      await intake.runOnce();
+      await dispatch.settled();
+    },
+    async stop() {
+      await Promise.all([intake.stop(), dispatch.stop()]);
+      isRetired = true;
+    },
+  };
+}

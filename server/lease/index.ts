@@ -1,0 +1,2 @@
+export type { Lease, LeaseOptions } from './lease.ts';
+export { createLease } from './lease.ts';
