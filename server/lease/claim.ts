@@ -65,7 +65,7 @@ export class Claim {
 
   /** Looks, and takes the lease if it is free: released, run out as seen from here, or left by the dead. */
   async take(): Promise<boolean> {
-    if (this.#mine !== undefined) return (await this.renew()) === 'renewed';
+    if (this.#mine !== undefined) return (await this.renew()) === 'renewed' && this.isHeld();
     const { store, log } = this.#options;
     const read = await this.#read();
     if (!read.ok) {
@@ -135,7 +135,8 @@ export class Claim {
     if (!written.ok) return false;
     this.#seen = undefined;
     this.#hold(written.value, begun);
-    return true;
+    // A process that was frozen while it wrote may find it run out already.
+    return this.isHeld();
   }
 
   #hold(record: EngineRecord<LeaseRecord>, begun: Moment): 'renewed' {
