@@ -1,0 +1,80 @@
+import { describe, expect, test } from '@jest/globals';
+import { taskKey } from '../../mappings/index.ts';
+import type { DispatchRecord } from '../../server/core/index.ts';
+import { readRecord, writeRecord } from '../../server/store/index.ts';
+import { businessStatusOf } from '../sign-in.ts';
+import { openWard, type Ward } from './ward.ts';
+
+const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
+const OTHER = 'an attempt of the engine that took over';
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  for (const startedMs = performance.now(); !(await condition()); ) {
+    if (performance.now() - startedMs > 12_000) throw new Error('it did not come about');
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+const recordOf = async (ward: Ward, ubrn: string) => {
+  const { requestId } = await ward.recordOf(ubrn);
+  const record = await readRecord<DispatchRecord>(ward.store, 'ers-dispatch', taskKey(requestId, 1).value);
+  if (!record.ok || record.value === undefined) throw new Error('no record');
+  return record.value;
+};
+
+/** Another engine, which holds the lease by now, has begun an attempt of its own. */
+async function takeOver(ward: Ward, ubrn: string): Promise<void> {
+  const record = await recordOf(ward, ubrn);
+  const { decision } = record.data;
+  if (decision?.lastAttempt === undefined) throw new Error('no attempt');
+  const lastAttempt = { ...decision.lastAttempt, number: 2, correlationId: OTHER, outcome: 'unknown' as const };
+  const data: DispatchRecord = { ...record.data, decision: { ...decision, attempts: 2, lastAttempt } };
+  const written = await writeRecord(ward.store, 'ers-dispatch', record.key, data, record);
+  if (!written.ok) throw new Error(written.code);
+}
+
+/** Whose attempt each later version of the record told of, and how it ended. */
+async function attemptsSince(ward: Ward, ubrn: string): Promise<string[]> {
+  const { id } = await recordOf(ward, ubrn);
+  const history = await ward.store.history('Basic', id, { count: 100 });
+  if (!history.ok) throw new Error(history.code);
+  const attempts = history.value.entries.toReversed().map(({ resource }) => {
+    const payload = resource?.resourceType === 'Basic' ? resource.extension?.[0]?.valueString : undefined;
+    const attempt = (JSON.parse(payload ?? '{}') as DispatchRecord).decision?.lastAttempt;
+    return attempt === undefined ? 'none' : `${attempt.correlationId === OTHER ? 'theirs' : 'ours'} ${attempt.outcome}`;
+  });
+  return attempts.slice(attempts.indexOf('theirs unknown'));
+}
+
+const readsOf = async (ward: Ward, ubrn: string) => (await ward.calls('A005')).filter((call) => call.ubrn === ubrn);
+
+describe('an engine that lost its lease while e-RS was at work', () => {
+  test('D2: does not write the answer to its own attempt over the attempt of the engine that took over', async () => {
+    await using ward = await openWard();
+    const ubrn = await ward.refer('booked-direct');
+    await ward.control('POST', 'faults', { endpoint: 'A013', kind: 'delay', delayMs: 1_500, times: 1 });
+    await ward.control('POST', `referrals/${ubrn}/events`, { type: 'internal-version-bump' });
+    await ward.decide(ubrn, accept);
+    await until(async () => (await ward.recordOf(ubrn)).decision?.lastAttempt?.outcome === 'unknown');
+    await takeOver(ward, ubrn);
+    await until(async () => businessStatusOf(await ward.taskOf(ubrn)) === 'accepted');
+    const [first, ...later] = await attemptsSince(ward, ubrn);
+    expect(first).toBe('theirs unknown');
+    // A refusal of ours (409) says nothing of theirs: e-RS was read before anything was written of it.
+    expect(later.filter((attempt) => attempt === 'ours not-applied')).toEqual([]);
+  }, 30_000);
+
+  test('D2: does not settle the attempt of the engine that took over by what it read before', async () => {
+    await using ward = await openWard();
+    const ubrn = await ward.refer('booked-direct');
+    await ward.control('POST', 'faults', { endpoint: 'A013', kind: 'lose-request', times: 1 });
+    await ward.control('POST', 'faults', { endpoint: 'A005', kind: 'delay', delayMs: 1_500, times: 1 });
+    const before = (await readsOf(ward, ubrn)).length;
+    await ward.decide(ubrn, accept);
+    await until(async () => (await ward.recordOf(ubrn)).decision?.wasUnknown === true);
+    await takeOver(ward, ubrn);
+    await until(async () => (await attemptsSince(ward, ubrn)).length > 1);
+    expect((await readsOf(ward, ubrn)).length - before).toBe(2);
+    expect((await attemptsSince(ward, ubrn))[1]).toBe('theirs not-applied');
+  }, 30_000);
+});
