@@ -3,6 +3,7 @@ import { benchBudget } from './budget.ts';
 import { benchFiles } from './files.ts';
 import { benchMapping } from './mapping.ts';
 import { machine, type Row, table } from './measure.ts';
+import { benchRestart } from './restart.ts';
 import { benchStart } from './start.ts';
 import { benchStore } from './store.ts';
 import { benchUnchanged } from './unchanged.ts';
@@ -21,6 +22,7 @@ const SECTIONS: Readonly<Record<string, () => Promise<Row[]>>> = {
   wire: benchWire,
   budget: () => benchBudget(Number(values.referrals)),
   files: benchFiles,
+  restart: benchRestart,
 };
 
 const rows: Row[] = [];

@@ -62,12 +62,13 @@ export const dispatcherFor = (proxy: string | undefined): Dispatcher =>
  */
 export async function startProduct(options: ProductOptions): Promise<StartProduct> {
   const { server, ers: ersConfig, log, clock } = options;
-  const store =
+  const opened =
     options.store ??
     (await openEmbeddedStore({ directory: server.dataDirectory, clock, searchParameters }).catch(
       (error: Error) => error.message,
     ));
-  if (typeof store === 'string') return { ok: false, fault: `DATA_DIR: ${store}` };
+  if (typeof opened === 'string') return { ok: false, fault: `DATA_DIR: ${opened}` };
+  const store: Store = opened;
   const probed = await store.probe();
   if (!probed.ok) return { ok: false, fault: `The store does not keep its promises: ${whatStoreSaid(probed)}` };
 
@@ -126,6 +127,19 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
   await lease.start();
   log.info('main.product.started', { address: url });
 
+  let stopped: Promise<void> | undefined;
+  async function stop(): Promise<void> {
+    isStopping = true;
+    const closed = new Promise((resolve) => listener.close(resolve));
+    listener.closeIdleConnections();
+    await lease.stop();
+    listener.closeAllConnections();
+    await closed;
+    await dispatcher.close();
+    if (options.store === undefined) await store.close();
+    log.info('main.product.stopped');
+  }
+
   return {
     ok: true,
     product: {
@@ -135,16 +149,9 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
       async settled() {
         await active?.settled();
       },
-      async stop() {
-        isStopping = true;
-        const closed = new Promise((resolve) => listener.close(resolve));
-        listener.closeIdleConnections();
-        await lease.stop();
-        listener.closeAllConnections();
-        await closed;
-        await dispatcher.close();
-        if (options.store === undefined) await store.close();
-        log.info('main.product.stopped');
+      stop() {
+        stopped ??= stop();
+        return stopped;
       },
     },
   };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Bundle, ServiceRequest, Task } from '@medplum/fhirtypes';
 import { SYSTEM } from '../../mappings/index.ts';
 import { Secret } from '../../server/config.ts';
-import { type Log, type LogFields, type SiteService, systemClock } from '../../server/core/index.ts';
+import { type Log, type LogFields, type SiteService, type Store, systemClock } from '../../server/core/index.ts';
 import { type Product, startProduct } from '../../server/product.ts';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../simulator/index.ts';
 import { signIn } from '../sign-in.ts';
@@ -44,6 +44,8 @@ export interface World extends AsyncDisposable {
   referralOf(ubrn: string): Promise<ServiceRequest>;
   /** PATCHes a Task with If-Match of the version given. */
   patch(task: Task, operations: readonly unknown[], headers?: Record<string, string>): Promise<Response>;
+  /** Starts another product over the same simulator, and over a store that it shares with the first. */
+  startAnother(store: Store): Promise<Product>;
   /** Stops the product and starts it again over the same store. */
   restart(): Promise<void>;
 }
@@ -55,10 +57,14 @@ export interface WorldOptions extends SimulatorOptions {
   readonly pollIntervalMs?: number;
   /** Polls that e-RS permits a service in a day. Default: lifted. */
   readonly pollsPerDay?: number;
+  /** A store that other products share; the test closes it. */
+  readonly store?: Store;
+  readonly leaseSeconds?: number;
 }
 
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
-  const { isSignedIn = true, unattended = [], pollIntervalMs = 3_600_000, pollsPerDay, ...simulated } = options;
+  const { isSignedIn = true, unattended = [], pollIntervalMs = 3_600_000, pollsPerDay, ...more } = options;
+  const { store: shared, leaseSeconds = 30, ...simulated } = more;
   const simulator = await startSimulator({
     port: 0,
     ...simulated,
@@ -68,7 +74,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const log: LogLine[] = [];
   const session = isSignedIn ? await signIn(simulator) : undefined;
 
-  async function start(): Promise<Product> {
+  async function start(store = shared): Promise<Product> {
     const started = await startProduct({
       server: {
         port: 0,
@@ -78,7 +84,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         idNamespaceSecret: new Secret('a secret of this test world'),
         refuseIdentifiersInUrls: false,
         decisionDelaySeconds: 0,
-        leaseSeconds: 30,
+        leaseSeconds,
         maxFileBytes: 50_000_000,
         logLevel: 'info',
       },
@@ -102,6 +108,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       log: recorder(log),
       clock: systemClock,
       pollIntervalMs,
+      ...(store === undefined ? {} : { store }),
       ...(session === undefined ? {} : { standingSession: async () => session }),
     });
     if (!started.ok) throw new Error(started.fault);
@@ -109,6 +116,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   }
 
   let product = await start();
+  const others: Product[] = [];
   const world: World = {
     simulator,
     log,
@@ -161,12 +169,17 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         },
         body: JSON.stringify(operations),
       }),
+    async startAnother(store) {
+      const another = await start(store);
+      others.push(another);
+      return another;
+    },
     async restart() {
       await product.stop();
       product = await start();
     },
     async [Symbol.asyncDispose]() {
-      await product.stop();
+      await Promise.all([product, ...others].map((one) => one.stop()));
       await simulator.close();
       rmSync(directory, { recursive: true, force: true });
     },

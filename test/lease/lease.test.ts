@@ -144,6 +144,15 @@ describe('clocks', () => {
     expect(world.working()).toEqual(['early']);
   });
 
+  test('D2: a holder whose wall clock is set back stops by its monotonic clock all the same', async () => {
+    await using world = await startMachines();
+    const a = await world.start('a');
+    a.jump(-3_600_000);
+    a.line.isDown = true;
+    await world.pass(LEASE_MS * 0.9);
+    expect([a.lease.isHeld(), a.shifts.at(-1)?.until]).toEqual([false, expect.any(Number)]);
+  });
+
   test('B1: a standby whose wall clock is set forward or back takes nothing over', async () => {
     await using world = await startMachines();
     const a = await world.start('a');

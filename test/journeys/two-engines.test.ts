@@ -1,0 +1,169 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { OperationOutcome, Task } from '@medplum/fhirtypes';
+import { searchParameters } from '../../conformance/index.ts';
+import { type Store, systemClock } from '../../server/core/index.ts';
+import type { Product } from '../../server/product.ts';
+import { openEmbeddedStore } from '../../server/store/index.ts';
+import { lineTo, type StoreLine } from '../lease/store-line.ts';
+import { businessStatusOf, signIn } from '../sign-in.ts';
+import { until } from './process.ts';
+import { startWorld, type World } from './world.ts';
+
+// Two products of one process share one embedded store, as two processes share HAPI or Medplum.
+
+const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
+
+interface Pair extends AsyncDisposable {
+  readonly world: World;
+  /** The first to come, hence the active one. */
+  readonly a: Product;
+  readonly b: Product;
+  readonly lineOfA: StoreLine;
+}
+
+async function startPair(leaseSeconds: number): Promise<Pair> {
+  const directory = mkdtempSync(join(tmpdir(), 'ers-fhir-pair-'));
+  const store: Store = await openEmbeddedStore({ directory, clock: systemClock, searchParameters });
+  const lineOfA = lineTo(store, systemClock);
+  const world = await startWorld({ referrals: 0, store: lineOfA.store, leaseSeconds });
+  const service = world.simulator.services.find(({ bookableType }) => bookableType === 'DIRECTLY_BOOKABLE')?.id;
+  for (let count = 0; count < 3; count += 1)
+    await world.control('POST', 'referrals', { kind: 'booked-direct', service });
+  await world.settled();
+  const b = await world.startAnother(lineTo(store, systemClock).store);
+  return {
+    world,
+    a: world.product,
+    b,
+    lineOfA,
+    async [Symbol.asyncDispose]() {
+      lineOfA.unshut();
+      await world[Symbol.asyncDispose]();
+      await store.close();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+const engineOf = async ({ url }: Product) => {
+  const answer = await fetch(`${url}/health/ready`);
+  return [answer.status, ((await answer.json()) as { engine: string }).engine];
+};
+
+const openTasks = async ({ url }: Product): Promise<(Task & { id: string })[]> => {
+  const bundle = (await (await fetch(`${url}/fhir/R4/Task?status=requested&_count=50`)).json()) as {
+    entry?: { resource: Task & { id: string } }[];
+  };
+  return (bundle.entry ?? []).map(({ resource }) => resource);
+};
+
+const readTask = async ({ url }: Product, id: string) =>
+  (await (await fetch(`${url}/fhir/R4/Task/${id}`)).json()) as Task;
+
+const patch = ({ url }: Product, task: Task, headers: Record<string, string> = {}) =>
+  fetch(`${url}/fhir/R4/Task/${task.id}`, {
+    method: 'PATCH',
+    headers: {
+      'Content-Type': 'application/json-patch+json',
+      'If-Match': `W/"${task.meta?.versionId}"`,
+      ...headers,
+    },
+    body: JSON.stringify(accept),
+  });
+
+const accepted = (product: Product, id: string) =>
+  until(async () => (businessStatusOf(await readTask(product, id)) === 'accepted' ? true : undefined));
+
+const refusalOf = async (answer: Response) => {
+  const outcome = (await answer.json()) as OperationOutcome;
+  return [answer.status, outcome.issue?.[0]?.details?.coding?.[0]?.code, Number(answer.headers.get('retry-after')) > 0];
+};
+const UNAVAILABLE = [503, 'engine-unavailable', true];
+
+describe('two engines on one store', () => {
+  let pair: Pair;
+  let task: Task & { id: string };
+  beforeAll(async () => {
+    pair = await startPair(30);
+    const [first] = await openTasks(pair.b);
+    if (first === undefined) throw new Error('no Task to decide');
+    task = first;
+  }, 60_000);
+  afterAll(async () => pair[Symbol.asyncDispose]());
+
+  test('one works and the other stands by, and both say so', async () => {
+    expect(await engineOf(pair.a)).toEqual([200, 'active']);
+    expect(await engineOf(pair.b)).toEqual([200, 'standby']);
+  });
+
+  test('what needs the engine is refused by a standby with Retry-After, and nothing is stored', async () => {
+    const parameters = {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/fhir+json' },
+      body: JSON.stringify({
+        resourceType: 'Parameters',
+        parameter: [{ name: 'ubrn', valueString: '000000070001' }],
+      }),
+    };
+    const operations = [`ServiceRequest/$ers-fetch`, `${task.focus?.reference}/$ers-refresh`];
+    for (const operation of operations)
+      expect(await refusalOf(await fetch(`${pair.b.url}/fhir/R4/${operation}`, parameters))).toEqual(UNAVAILABLE);
+    const { token, organisation, businessFunction } = await signIn(pair.world.simulator);
+    const session = {
+      'NHSD-User-Authorization': `Bearer ${token}`,
+      'NHSD-End-User-Organisation-ODS': organisation,
+      'NHSD-eRS-Business-Function': businessFunction,
+    };
+    const send = `${pair.b.url}/fhir/R4/Task/${task.id}/$ers-send-decision`;
+    expect(await refusalOf(await fetch(send, { method: 'POST', headers: session }))).toEqual(UNAVAILABLE);
+    expect(await refusalOf(await patch(pair.b, task, session))).toEqual(UNAVAILABLE);
+    expect((await readTask(pair.b, task.id)).meta?.versionId).toBe(task.meta?.versionId);
+    expect(await pair.world.calls('A013')).toEqual([]);
+  });
+
+  test('D2: a decision through a standby’s facade is stored, found by the active engine, and sent once', async () => {
+    expect((await patch(pair.b, task)).status).toBe(200);
+    await accepted(pair.b, task.id);
+    expect((await pair.world.calls('A013')).map(({ status }) => status)).toEqual([200]);
+  });
+});
+
+describe('hand-over', () => {
+  test('K2 D2: when the active engine is stopped, the other works at its next look, and writes nothing clinical anew', async () => {
+    await using pair = await startPair(9);
+    const tasks = await openTasks(pair.b);
+    const versions = tasks.map(({ id, meta }) => [id, meta?.versionId]);
+    await pair.a.stop();
+    await until(async () => ((await engineOf(pair.b))[1] === 'active' ? true : undefined));
+    await pair.b.settled();
+    expect((await openTasks(pair.b)).map(({ id, meta }) => [id, meta?.versionId])).toEqual(versions);
+    const [task] = tasks;
+    if (task === undefined) throw new Error('no Task to decide');
+    expect((await patch(pair.b, task)).status).toBe(200);
+    await accepted(pair.b, task.id);
+    expect((await pair.world.calls('A013')).map(({ status }) => status)).toEqual([200]);
+  }, 60_000);
+
+  test('D2 B1: an engine that is cut off with a decision in flight is succeeded, and nothing is doubled when it comes back', async () => {
+    await using pair = await startPair(6);
+    const [task, next] = await openTasks(pair.b);
+    if (task === undefined || next === undefined) throw new Error('no Tasks to decide');
+    await pair.world.control('POST', 'faults', { endpoint: 'A013', kind: 'lose-answer', times: 1 });
+    await patch(pair.b, task);
+    await until(async () => ((await pair.world.calls('A013')).length > 0 ? true : undefined));
+    pair.lineOfA.shut();
+    await until(async () => ((await engineOf(pair.b))[1] === 'active' ? true : undefined));
+    await accepted(pair.b, task.id);
+    pair.lineOfA.unshut();
+    await until(async () => ((await engineOf(pair.a))[1] === 'standby' ? true : undefined));
+    await patch(pair.a, next);
+    await accepted(pair.b, next.id);
+    const recorded = (await pair.world.calls('A013')).filter(({ status }) => status === 200);
+    expect(new Set(recorded.map(({ ubrn }) => ubrn)).size).toBe(recorded.length);
+    expect(recorded).toHaveLength(2);
+    expect(pair.world.log.filter(({ level }) => level === 'error')).toEqual([]);
+  }, 60_000);
+});
