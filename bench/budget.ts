@@ -140,6 +140,7 @@ async function firstLoad(referrals: number, prepare: (simulator: FarSide) => Pro
         decisionDelaySeconds: 0,
         maxFileBytes: 50_000_000,
         logLevel: 'error',
+        leaseSeconds: 30,
       },
       ers: {
         ...simulator.credentials,

@@ -122,7 +122,7 @@ export function createErsHttp(options: ErsHttpOptions): ErsHttp {
     const isTokenRefused = result.kind === 'answered' && result.answer.status === 401 && !context.session;
     if (isTokenRefused) tokens.discard(bearer);
     // A poll is not sent a second time: what it has spent is counted from its first minute.
-    const mayGoAgain = call.kind !== 'poll' && !isStream(call.body);
+    const mayGoAgain = kind !== 'poll' && !isStream(call.body);
     return { fate, mayRenew: isTokenRefused && failure?.issueType !== 'forbidden' && mayGoAgain };
   }
 
