@@ -12,6 +12,7 @@ import type {
 /** Kinds of engine records, kept as `Basic`, found by identifier, never shown by the facade (architecture 1). */
 export type RecordKind =
   | 'ers-worklist'
+  | 'ers-seen'
   | 'ers-dispatch'
   | 'ers-sync'
   | 'ers-quarantine'
@@ -32,6 +33,22 @@ export interface WorklistRecord {
   }[];
 }
 
+/**
+ * `ers-seen` | `{service}.{page}`: every referral that a worklist of the service ever named, noted with the snapshot that
+ * first named it, before anything is done about it. Only ever added to (decision 0005).
+ */
+export interface SeenRecord {
+  readonly service: string;
+  /** From 1; only the last page grows. */
+  readonly page: number;
+  /** UBRNs, or `entry-{index}` for an entry that names none. */
+  readonly polls: readonly {
+    readonly list: WorklistName;
+    readonly polledAt: string;
+    readonly ubrns: readonly string[];
+  }[];
+}
+
 /** `ers-sync` | `{request id}`: what has landed of a referral, and what is still to come. */
 export interface SyncRecord {
   readonly requestId: string;
@@ -46,6 +63,8 @@ export interface SyncRecord {
   readonly fingerprint: string;
   /** A007: the version that the stored summary was made for; `refused` when e-RS refuses it for that version. */
   readonly summary?: { readonly version: number; readonly binaryId?: string; readonly refused?: string };
+  /** Since when A007 has been asked for in vain for the version landed. */
+  readonly summaryAwaitedSince?: string;
   readonly attachments: Readonly<
     Record<
       string,
@@ -59,6 +78,8 @@ export interface SyncRecord {
         /** When to look again, and how often it was looked at in vain. */
         readonly nextLookAt?: string;
         readonly looks: number;
+        /** Since when the file has been looked for in vain. */
+        readonly awaitedSince?: string;
       }
     >
   >;

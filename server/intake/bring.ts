@@ -155,7 +155,7 @@ async function unreadable(room: IntakeRoom, wanted: Wanted, code: Code): Promise
     );
     return closed.kind === 'store-failed' ? storeFailed : { kind: 'settled', code };
   }
-  if (wanted.items !== undefined && wanted.items.length > 0) {
+  if (wanted.items !== undefined && (wanted.items.length > 0 || known === undefined)) {
     const isKept = await room.landing.quarantine({ service: wanted.service ?? '', ubrn: wanted.ubrn, codes: [code] });
     if (!isKept) return storeFailed;
   }

@@ -15,6 +15,7 @@ import { Progress } from './progress.ts';
 import { bringSafely, reconcile, setAside } from './reconcile.ts';
 import { mirrorReferenceData } from './reference-data.ts';
 import type { IntakeOptions, IntakeRoom } from './room.ts';
+import { Seen } from './seen.ts';
 
 /** Reconciles e-RS's worklists and the store, and owns its own cadence. */
 export interface Intake {
@@ -51,7 +52,7 @@ interface Unfinished {
 export function createIntake(options: IntakeOptions): Intake {
   const { clock, log, services, landing, budget } = options;
   const closing = new AbortController();
-  const room: IntakeRoom = { ...options, lists: new Lists(), signal: closing.signal };
+  const room: IntakeRoom = { ...options, lists: new Lists(), seen: new Seen(), signal: closing.signal };
   let unfinished: Unfinished[] = [];
   let loading: Promise<void> | undefined;
   let isLoaded = false;
@@ -102,7 +103,7 @@ export function createIntake(options: IntakeOptions): Intake {
     unfinished = unfinished.filter(({ service, list }) => service !== one.service || list !== one.list);
     const isAside = await setAside(room, one.service, one.snapshot.unreadable);
     const isDone = (await reconcile(room, one.service, one.list, one.snapshot, progress)) && isAside;
-    if (isDone) await markReconciled(room, one.service.id, one.list);
+    if (isDone) await markReconciled(room, one.service.id, one.list, one.snapshot);
     else unfinished.push(one);
   }
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import { type MappedWorklist, mapWorklist, type WorklistName } from '../../mappings/index.ts';
 import type { AlertCode, Code, PollGrant, SiteService, StoredBinary, WorklistRecord } from '../core/index.ts';
-import { readRecord, writeRecord } from '../store/index.ts';
+import { readRecord, recordEntry } from '../store/index.ts';
 import type { Snapshot } from './lists.ts';
 import type { IntakeRoom } from './room.ts';
 
@@ -54,8 +54,9 @@ export async function poll(room: IntakeRoom, service: SiteService, list: Worklis
   if (previous?.sha1 === stored.value.sha1) {
     clearAlerts(room, subject);
     await store.remove('Binary', stored.value.id);
-    room.lists.note(service.id, list, { ...previous, polledAt });
-    await keep(room, service.id, list, { polledAt });
+    const snapshot = { ...previous, polledAt };
+    room.lists.note(service.id, list, snapshot);
+    await keep(room, service.id, list, { snapshot });
     return { kind: 'unchanged' };
   }
   const mapped = await readAnswer(room, stored.value, list, previous?.read);
@@ -73,10 +74,15 @@ export async function poll(room: IntakeRoom, service: SiteService, list: Worklis
     await store.remove('Binary', stored.value.id);
     return nothing('worklist-suspiciously-empty');
   }
-  clearAlerts(room, subject);
   const snapshot = snapshotOf(mapped, polledAt, stored.value.sha1);
+  if (!(await keep(room, service.id, list, { snapshot, stored: stored.value }))) {
+    // What is not noted as seen could be lost without a trace: it waits for a poll that can be kept.
+    alerts.raise('worklist-incomplete', subject);
+    await store.remove('Binary', stored.value.id);
+    return nothing('store-unavailable');
+  }
   room.lists.note(service.id, list, snapshot);
-  await keep(room, service.id, list, { polledAt, stored: stored.value, count: mapped.items.length });
+  clearAlerts(room, subject);
   log.info('intake.worklist.read', { service: service.id, list, count: mapped.items.length, bytes: stored.value.size });
   return { kind: 'changed', snapshot };
 }
@@ -130,53 +136,77 @@ function parsed(json: string): unknown {
   }
 }
 
-/** Keeps the last two answers of a list; an unchanged one only moves the time. */
-async function keep(
-  room: IntakeRoom,
-  service: string,
-  list: WorklistName,
-  news: { polledAt: string; stored?: StoredBinary; count?: number; isReconciled?: boolean },
-): Promise<void> {
-  const read = await readRecord<WorklistRecord>(room.store, 'ers-worklist', keyOf(service, list));
-  if (!read.ok) return;
-  const before = read.value?.data.snapshots ?? [];
+/** How often the store is asked to keep an answer for which a poll was spent. */
+const KEEP_TRIES = 5;
+
+interface Kept {
+  readonly snapshot: Snapshot;
+  /** The raw answer; absent where it says what the latest one said. */
+  readonly stored?: StoredBinary;
+  readonly isReconciled?: boolean;
+}
+
+/**
+ * Keeps the last two answers of a list, and in the same transaction what is seen for the first time; an unchanged one only
+ * moves the time. False: the store did not take it.
+ */
+async function keep(room: IntakeRoom, service: string, list: WorklistName, news: Kept): Promise<boolean> {
+  for (let tries = 0; tries < KEEP_TRIES; tries += 1) {
+    if (tries > 0) await room.clock.sleep(KEEP_AGAIN_MS * 2 ** tries, room.signal);
+    const read = await readRecord<WorklistRecord>(room.store, 'ers-worklist', keyOf(service, list));
+    if (!read.ok) continue;
+    const { snapshots, surplus } = nextSnapshots(read.value?.data.snapshots ?? [], news);
+    const { polledAt, items, unreadable } = news.snapshot;
+    const ubrns = [...items.keys(), ...unreadable.map(({ index, ubrn }) => ubrn ?? `entry-${index}`)];
+    const seen = room.seen.writes(room.store, service, { list, polledAt, ubrns });
+    const record = { service, list, snapshots };
+    const written = await room.store.transaction([
+      ...seen.entries,
+      recordEntry(room.store, 'ers-worklist', keyOf(service, list), record, read.value),
+    ]);
+    if (written.ok) {
+      seen.note(written.value);
+      for (const { binaryId } of surplus) await room.store.remove('Binary', binaryId);
+      return true;
+    }
+    // Somebody else wrote, or this very write arrived although its answer was lost: what is there is read afresh.
+    await room.seen.load(room.store);
+  }
+  return false;
+}
+
+const KEEP_AGAIN_MS = 100;
+
+function nextSnapshots(before: WorklistRecord['snapshots'], { snapshot, stored, isReconciled }: Kept) {
+  const { polledAt, sha1, items } = snapshot;
   const [latest, ...older] = before;
-  const snapshots =
-    news.stored === undefined
-      ? latest === undefined
-        ? []
-        : [{ ...latest, polledAt: news.polledAt, reconciled: news.isReconciled ?? latest.reconciled }, ...older]
-      : [
-          {
-            polledAt: news.polledAt,
-            count: news.count ?? 0,
-            sha1: news.stored.sha1,
-            binaryId: news.stored.id,
-            reconciled: false,
-          },
-          ...before,
-        ];
-  const written = await writeRecord(
-    room.store,
-    'ers-worklist',
-    keyOf(service, list),
-    { service, list, snapshots: snapshots.slice(0, 2) },
-    read.value,
-  );
-  if (written.ok) for (const { binaryId } of snapshots.slice(2)) await room.store.remove('Binary', binaryId);
+  if (stored !== undefined && latest?.binaryId !== stored.id) {
+    const news = { polledAt, count: items.size, sha1, binaryId: stored.id, reconciled: false };
+    return { snapshots: [news, ...before].slice(0, 2), surplus: before.slice(1) };
+  }
+  const moved = latest && { ...latest, polledAt, reconciled: isReconciled ?? latest.reconciled };
+  return { snapshots: moved === undefined ? [] : [moved, ...older], surplus: [] };
 }
 
 /** Every entry of the latest answer has been dealt with; after a crash it need not be looked at again. */
-export async function markReconciled(room: IntakeRoom, service: string, list: WorklistName): Promise<void> {
+export async function markReconciled(
+  room: IntakeRoom,
+  service: string,
+  list: WorklistName,
+  { sha1 }: Snapshot,
+): Promise<void> {
   const snapshot = room.lists.of(service, list);
   room.lists.noteReconciled(service, list);
-  if (snapshot !== undefined) await keep(room, service, list, { polledAt: snapshot.polledAt, isReconciled: true });
+  // A later answer that came meanwhile has still to be dealt with.
+  if (snapshot?.sha1 === sha1) await keep(room, service, list, { snapshot, isReconciled: true });
 }
 
 /** Reads the latest stored answers back after a start. Answers the lists whose entries were not all dealt with. */
 export async function recallLists(
   room: IntakeRoom,
 ): Promise<{ readonly service: SiteService; readonly list: WorklistName; readonly snapshot: Snapshot }[] | undefined> {
+  const seen = await room.seen.load(room.store);
+  if (!seen.ok) return undefined;
   const unfinished: { service: SiteService; list: WorklistName; snapshot: Snapshot }[] = [];
   for (const service of room.services) {
     for (const list of service.lists) {

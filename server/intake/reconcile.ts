@@ -1,5 +1,5 @@
 import { MAPPING_VERSION, type WorklistItem, type WorklistName } from '../../mappings/index.ts';
-import { describeError, type SiteService, type Ubrn } from '../core/index.ts';
+import { describeError, parseUbrn, type SiteService, type Ubrn } from '../core/index.ts';
 import { itemHash } from '../landing/index.ts';
 import { bring, priorityOf, type Wanted } from './bring.ts';
 import type { Snapshot } from './lists.ts';
@@ -87,16 +87,24 @@ function isUnchanged(room: IntakeRoom, item: WorklistItem): boolean {
   return room.clock.now().getTime() - Date.parse(known.lastReadAt) < SLOT_ISSUE_MS;
 }
 
-/** Referrals whose review rests on this list and that are on it no more. */
+/**
+ * Referrals whose review rests on this list and that are on it no more; and those that left before they had been brought in
+ * at all, as when e-RS did not answer for them in time (K1).
+ */
 function leftOf(room: IntakeRoom, service: SiteService, list: WorklistName, snapshot: Snapshot): Ubrn[] {
   if (!room.lists.isComplete(service)) return [];
-  return room.landing.index
+  const kept = new Set(room.landing.quarantined().map(({ ubrn }) => ubrn));
+  const owed = [...room.seen.of(service)].filter(
+    (ubrn) => !snapshot.items.has(ubrn) && room.landing.index.byUbrn(ubrn) === undefined && !kept.has(ubrn),
+  );
+  const left = room.landing.index
     .all()
     .filter(
       ({ ubrn, items }) =>
         !snapshot.items.has(ubrn) && items.some((item) => item.list === list && item.service === service.id),
     )
-    .map(({ ubrn }) => ubrn as Ubrn);
+    .map(({ ubrn }) => ubrn);
+  return [...left, ...owed].flatMap((ubrn) => parseUbrn(ubrn) ?? []);
 }
 
 async function eachOf<T>(items: readonly T[], parallel: number, work: (item: T) => Promise<void>): Promise<void> {

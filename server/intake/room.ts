@@ -2,6 +2,7 @@ import type { IdSpace } from '../../mappings/index.ts';
 import type { Alerts, Budget, Clock, ErsClient, Log, SiteService, Store, Turns } from '../core/index.ts';
 import type { Landing } from '../landing/index.ts';
 import type { Lists } from './lists.ts';
+import type { Seen } from './seen.ts';
 
 /** What the intake room is built from. */
 export interface IntakeOptions {
@@ -30,6 +31,8 @@ export interface IntakeOptions {
 export interface IntakeRoom extends IntakeOptions {
   /** What the latest complete worklists say. */
   readonly lists: Lists;
+  /** What the worklists ever named. */
+  readonly seen: Seen;
   /** Aborts when the room is closing: what has not begun is left for the next start. */
   readonly signal: AbortSignal;
 }

@@ -165,8 +165,9 @@ async function landUnreadable(
     const writes = review(latest?.value, now);
     const written = reviewEntries(store, writes, latest?.value, new References(), now);
     // It may come back, or PDS and e-RS may agree again: it is looked at now and then, like others that left the lists.
+    const { summaryAwaitedSince: _, ...known } = sync;
     const next: LandedRecord = {
-      ...sync,
+      ...known,
       attachments: unawaited(sync),
       items: [],
       lastReadAt: now,
@@ -187,4 +188,6 @@ async function landUnreadable(
 
 /** No file is waited for while e-RS does not show the referral. */
 const unawaited = ({ attachments }: LandedRecord): LandedRecord['attachments'] =>
-  Object.fromEntries(Object.entries(attachments).map(([id, { nextLookAt: _, ...rest }]) => [id, rest]));
+  Object.fromEntries(
+    Object.entries(attachments).map(([id, { nextLookAt: _, awaitedSince: __, ...rest }]) => [id, rest]),
+  );

@@ -38,10 +38,16 @@ export function landDocument(
   const newer = newerAvailability(document, fetched, isSameFile ? before : undefined);
   const isAwaited = newer === 'PENDING' || newer === 'AVAILABLE';
   const looks = isAwaited ? (isSameFile ? before.looks : 0) + 1 : 0;
+  const awaitedSince = (isSameFile ? before.awaitedSince : undefined) ?? now;
   return {
     attachmentId,
     resource: newer === availability ? document.resource : withAvailability(document, newer),
-    record: { ...known, availability: newer, looks, ...(isAwaited ? { nextLookAt: nextLookAt(now, looks) } : {}) },
+    record: {
+      ...known,
+      availability: newer,
+      looks,
+      ...(isAwaited ? { nextLookAt: nextLookAt(now, looks), awaitedSince } : {}),
+    },
   };
 }
 

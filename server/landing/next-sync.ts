@@ -26,6 +26,7 @@ export function nextSync(of: {
   const recheckAt = items.length > 0 || terminal ? undefined : later(now, recheckMs(facts, now));
   const state = facts.state ?? facts.stateCoding?.code;
   const summary = summaryOf(input, facts.version, sync);
+  const summaryAwaitedSince = summary?.version === facts.version ? undefined : (sync?.summaryAwaitedSince ?? now);
   const context = items.find(({ list }) => list === 'REFERRALS_FOR_REVIEW')?.requestContextStatus?.code;
   const patient = referral.shared.find(
     (one) =>
@@ -43,6 +44,7 @@ export function nextSync(of: {
     terminal,
     fingerprint: judge.fingerprintOf(facts, context),
     ...(summary === undefined ? {} : { summary }),
+    ...(summaryAwaitedSince === undefined ? {} : { summaryAwaitedSince }),
     attachments,
     items,
     lastReadAt: now,
