@@ -14,8 +14,9 @@ import {
 import { DEFAULT_DELIVERY_POLICY, fingerprintOf, isTerminal } from './decisions/index.ts';
 import { createDispatch } from './dispatch/index.ts';
 import { createErsClient } from './ers/index.ts';
-import { createIntake } from './intake/index.ts';
+import { createIntake, longestGaps } from './intake/index.ts';
 import { createLanding } from './landing/index.ts';
+import { createSentinel } from './sentinel/index.ts';
 
 export interface ActiveEngineOptions {
   readonly server: ServerConfig;
@@ -89,26 +90,47 @@ export function buildActiveEngine(options: ActiveEngineOptions): ActiveEngine {
     parallel: 16,
     ...(standingSession === undefined ? {} : { standingSession }),
   });
+  const sentinel = createSentinel({
+    ...shared,
+    services: services.map((service) => ({
+      id: service.id,
+      lists: longestGaps(service, { pollsPerDay, pollIntervalMs: pollIntervalMs ?? 0 }),
+    })),
+    decisionDelayMs: server.decisionDelaySeconds * 1000,
+    everyMs: 60_000,
+  });
   return {
     fetch: (ubrn) => intake.fetch(ubrn),
     refresh: (serviceRequestId) => intake.refresh(serviceRequestId),
     poll: (service, list) => intake.poll(service, list),
     send: (taskId, session) => dispatch.send(taskId, session),
     wake: (taskId) => dispatch.wake(taskId),
+    async reconcile() {
+      const account = await sentinel.reconcile();
+      return account === undefined ? { ok: false, code: 'store-unavailable' } : { ok: true, value: account };
+    },
     readiness() {
       const readiness = intake.readiness();
-      return { ...readiness, engine: 'active', rooms: { ...readiness.rooms, dispatch: 'ok' } };
+      const account = sentinel.inBrief();
+      const isBalanced = account?.balances ?? true;
+      return {
+        ...readiness,
+        engine: 'active',
+        rooms: { ...readiness.rooms, dispatch: 'ok', sentinel: isBalanced ? 'ok' : 'degraded' },
+        ...(account === undefined ? {} : { account }),
+      };
     },
     start() {
       intake.start();
       dispatch.start();
+      sentinel.start();
     },
     async settled() {
       await intake.runOnce();
       await dispatch.settled();
     },
     async stop() {
-      await Promise.all([intake.stop(), dispatch.stop()]);
+      await Promise.all([intake.stop(), dispatch.stop(), sentinel.stop()]);
       isRetired = true;
     },
   };

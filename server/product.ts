@@ -165,13 +165,14 @@ function engineInCharge(active: () => ActiveEngine | undefined, mayStandBy: () =
     refresh: async (serviceRequestId) => active()?.refresh(serviceRequestId) ?? unavailable,
     send: async (taskId, session) => active()?.send(taskId, session) ?? unavailable,
     poll: async (service, list) => active()?.poll(service, list) ?? unavailable,
+    reconcile: async () => active()?.reconcile() ?? unavailable,
     // The active engine finds by its scan what a standby's facade has stored.
     wake: (taskId) => active()?.wake(taskId),
     readiness: () =>
       active()?.readiness() ?? {
         ready: mayStandBy(),
         engine: 'standby',
-        rooms: { intake: 'stopped', dispatch: 'stopped' },
+        rooms: { intake: 'stopped', dispatch: 'stopped', sentinel: 'stopped' },
         services: [],
       },
   };

@@ -17,6 +17,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'server/decisions': ['server/core', 'mappings'],
   'server/dispatch': ['server/core', 'server/decisions', 'server/ers', 'server/landing', 'mappings', 'server/store'],
   'server/lease': ['server/core', 'server/store'],
+  'server/sentinel': ['server/core', 'server/store'],
   'server/facade': ['server/core', 'conformance', 'server/decisions', 'mappings', 'server/store'],
   'server/main': ['*'],
   simulator: [],

@@ -81,7 +81,12 @@ export type AlertCode =
   | 'summary-missing'
   | 'attachment-unavailable'
   | 'ers-request-wrong'
-  | 'store-unavailable';
+  | 'store-unavailable'
+  | 'referral-vanished'
+  | 'referral-overdue'
+  | 'file-overdue'
+  | 'decision-overdue'
+  | 'poll-overdue';
 
 /** Codes of the facade's refusals that are not about a decision. */
 export type FacadeCode =
@@ -457,6 +462,31 @@ export const CODES: Readonly<Record<Code, CodeEntry>> = {
     'The FHIR store cannot be reached.',
     'operator',
     'Start or repair the store; work goes on by itself.',
+  ),
+  'referral-vanished': entry(
+    'A referral that a worklist named is neither open, nor decided, nor explained.',
+    'operator',
+    'See what is missing of it (npm run ers -- reconcile); look it up in e-RS, and fetch it again.',
+  ),
+  'referral-overdue': entry(
+    'A referral that a worklist named more than a day ago has still not been brought in.',
+    'operator',
+    'Look for what e-RS answers for it in the log; look the referral up in e-RS.',
+  ),
+  'file-overdue': entry(
+    'A file of a referral has not come for more than a day.',
+    'operator',
+    'Look at the file in e-RS; it is tried again by itself.',
+  ),
+  'decision-overdue': entry(
+    'A decision has been on its way to e-RS for more than an hour.',
+    'operator',
+    'See whether e-RS can be reached; look the referral up in e-RS before anything is done by hand.',
+  ),
+  'poll-overdue': entry(
+    'A worklist has not been read for longer than its cadence allows.',
+    'operator',
+    'See whether e-RS can be reached (npm run ers -- check-ers), then poll the service.',
   ),
 
   'resource-unknown': entry(

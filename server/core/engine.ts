@@ -1,4 +1,5 @@
 import type { Ubrn, WorklistName } from '../../mappings/index.ts';
+import type { Account, ServiceAccount } from './account.ts';
 import type { Code } from './codes.ts';
 import type { PollsOf, UserSession } from './ers.ts';
 
@@ -30,6 +31,8 @@ export interface Engine {
   send(taskId: string, session: UserSession): Promise<EngineAnswer<void>>;
   /** Reads a worklist now, by a poll of the ledger (`$ers-poll`); undefined: the list whose turn it is. */
   poll(service: string, list?: WorklistName): Promise<PollAnswer>;
+  /** The account of what the worklists named, made now (`$ers-reconciliation`). */
+  reconcile(): Promise<EngineAnswer<Account>>;
   /** A Task changed: look soon. A hint; losing it costs seconds. */
   wake(taskId?: string): void;
   readiness(): Readiness;
@@ -48,4 +51,11 @@ export interface Readiness {
     readonly listed: number;
     readonly nextPollAt?: string;
   }[];
+  /** The latest account, without what could name a patient; absent until the first is made. */
+  readonly account?: {
+    readonly at: string;
+    readonly balances: boolean;
+    readonly services: readonly ServiceAccount[];
+    readonly exceptions: readonly { readonly code: Code; readonly count: number }[];
+  };
 }

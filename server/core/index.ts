@@ -21,6 +21,7 @@ export {
   structureDefinition,
   uuidV5,
 } from '../../mappings/index.ts';
+export type * from './account.ts';
 export type { Alert, Alerts } from './alerts.ts';
 export { alertBoard } from './alerts.ts';
 export { backoffMs } from './backoff.ts';

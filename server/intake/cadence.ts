@@ -2,7 +2,8 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { Code, PollsOf, SiteService, WorklistName } from '../core/index.ts';
 import type { IntakeRoom } from './room.ts';
 
-const DAY_MS = 24 * 3_600_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 /** At the very first start the services are read one after the other, a minute apart, and not in twelve hours' time. */
 const FIRST_APART_MS = 60_000;
 
@@ -78,4 +79,20 @@ export async function isErsThere({ ers, log, signal }: IntakeRoom): Promise<bool
   if (answer.kind === 'ok' || !ABSENT.has(answer.code)) return true;
   log.warn('intake.ers.absent', { operation: 'A004', code: answer.code });
   return false;
+}
+
+/**
+ * How long each list of a service may go without a successful poll: its share of the polls, half a step more because a late
+ * poll stays late by as much, and an hour for e-RS to come back. Lists that are not polled by themselves are left out.
+ * @param about.pollIntervalMs where the poll limit is lifted
+ */
+export function longestGaps(
+  service: SiteService,
+  about: { readonly pollsPerDay: number | undefined; readonly pollIntervalMs: number },
+): { readonly list: WorklistName; readonly longestGapMs: number }[] {
+  const { pollsPerDay, pollIntervalMs } = about;
+  if (pollsPerDay === undefined)
+    return service.lists.map((list) => ({ list, longestGapMs: pollIntervalMs * 1.5 + HOUR_MS }));
+  const { perDay, shares } = planPolls(service, pollsPerDay);
+  return [...shares].map(([list, share]) => ({ list, longestGapMs: (DAY_MS / (perDay * share)) * 1.5 + HOUR_MS }));
 }

@@ -4,7 +4,7 @@ import { dressedAsHapi, dressedAsMedplum } from './embedded/dressing.ts';
 import { openEmbedded } from './embedded/store.ts';
 
 export type { EngineRecord } from './records.ts';
-export { listRecords, readRecord, recordEntry, writeRecord } from './records.ts';
+export { listRecords, readRecord, recordEntry, recordOf, writeRecord } from './records.ts';
 
 /**
  * Opens the embedded store in a directory, which it makes if need be. Only one process can have it open.

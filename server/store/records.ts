@@ -108,7 +108,8 @@ export async function listRecords<T>(store: Store, kind: RecordKind): Promise<St
   return { ok: true, value: records };
 }
 
-function recordOf<T>(basic: Stored<Basic>): StoreResult<EngineRecord<T>> {
+/** The record that a `Basic` of a search is; invalid when it is none of this engine's. */
+export function recordOf<T>(basic: Stored<Basic>): StoreResult<EngineRecord<T>> {
   const payload = basic.extension?.find((one) => one.url === PAYLOAD)?.valueString;
   const key = basic.identifier?.[0]?.value;
   if (payload === undefined || key === undefined)

@@ -49,7 +49,7 @@ export interface FakeEngine extends Engine {
   readonly woken: (string | undefined)[];
   readonly sent: { taskId: string; session: UserSession }[];
   readonly refreshed: string[];
-  answers: Partial<Pick<Engine, 'fetch' | 'poll' | 'refresh' | 'send'>>;
+  answers: Partial<Pick<Engine, 'fetch' | 'poll' | 'reconcile' | 'refresh' | 'send'>>;
   state: Readiness;
 }
 
@@ -89,6 +89,7 @@ function fakeEngine(): FakeEngine {
       engine.woken.push(taskId);
     },
     poll: async (service, list) => engine.answers.poll?.(service, list) ?? { ok: false, code: 'service-unknown' },
+    reconcile: async () => engine.answers.reconcile?.() ?? { ok: false, code: 'store-unavailable' },
     readiness: () => engine.state,
   };
   return engine;

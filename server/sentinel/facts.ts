@@ -1,0 +1,74 @@
+import type { DispatchRecord, SyncRecord } from '../core/index.ts';
+
+/** What the account needs of a landed referral, small enough to keep all in memory. */
+export interface Landed {
+  readonly ubrn: string;
+  readonly requestId: string;
+  readonly serviceRequestId: string;
+  readonly episode: number;
+  readonly state?: string;
+  readonly isListed: boolean;
+  readonly isForReview: boolean;
+  /** Since when the file waits that has waited longest. */
+  readonly fileAwaitedSince?: string;
+}
+
+/** What the account needs of one review. */
+export interface Review {
+  readonly requestId: string;
+  readonly episode: number;
+  readonly taskId: string;
+  readonly serviceRequestId: string;
+  readonly service?: string;
+  /** Of the Task, as the engine last wrote it. */
+  readonly status: string;
+  readonly isEnded: boolean;
+  readonly hasDecision: boolean;
+  /** Of a decision that waits for e-RS, not for a person. */
+  readonly decidedAt?: string;
+  readonly isUnknowable: boolean;
+}
+
+/** What the account needs of a Task: as anybody may have left it. */
+export interface TaskFacts {
+  readonly status: string;
+  readonly updatedAt: string;
+}
+
+export function landedOf(record: SyncRecord): Landed {
+  const { ubrn, requestId, serviceRequestId, episode, state, items, attachments, summaryAwaitedSince } = record;
+  const awaited = [
+    ...Object.values(attachments).flatMap(({ awaitedSince }) => awaitedSince ?? []),
+    ...(summaryAwaitedSince === undefined ? [] : [summaryAwaitedSince]),
+  ].toSorted()[0];
+  return {
+    ubrn,
+    requestId,
+    serviceRequestId,
+    episode,
+    ...(state === undefined ? {} : { state }),
+    isListed: items.length > 0,
+    isForReview: items.some(({ list }) => list === 'REFERRALS_FOR_REVIEW'),
+    ...(awaited === undefined ? {} : { fileAwaitedSince: awaited }),
+  };
+}
+
+const PERSON_WAITED_FOR = 'awaiting-user-authorisation';
+
+/** @param key of the record: `{request id}.{episode}` */
+export function reviewOf(key: string, record: DispatchRecord): Review {
+  const { requestId, taskId, serviceRequestId, baseline, reviewed, decision, ended } = record;
+  const isPersonWaitedFor = baseline.businessStatus?.coding?.some(({ code }) => code === PERSON_WAITED_FOR) === true;
+  return {
+    requestId,
+    episode: Number(key.slice(requestId.length + 1)),
+    taskId,
+    serviceRequestId,
+    ...(reviewed.service === undefined ? {} : { service: reviewed.service }),
+    status: baseline.status,
+    isEnded: ended !== undefined,
+    hasDecision: decision !== undefined,
+    ...(decision === undefined || isPersonWaitedFor ? {} : { decidedAt: decision.queuedAt }),
+    isUnknowable: decision?.isUnknowable === true,
+  };
+}

@@ -1,0 +1,2 @@
+export type { Patience, SentinelOptions } from './room.ts';
+export { createSentinel, type Sentinel } from './sentinel.ts';

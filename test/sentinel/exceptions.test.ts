@@ -1,0 +1,193 @@
+import { describe, expect, test } from '@jest/globals';
+import type { ServiceRequest, Task } from '@medplum/fhirtypes';
+import { DAY, DIRECT, MINUTE } from '../intake/ward.ts';
+import { HOUR, type Post, startPost } from './post.ts';
+
+/** Two referrals under review, so that one can be tampered with and the other stays. */
+async function twoReviews(): Promise<Post & { readonly ubrns: readonly string[] }> {
+  const post = await startPost({ services: [DIRECT] });
+  const ubrns = [];
+  for (let index = 0; index < 2; index += 1)
+    ubrns.push(await post.ward.create({ kind: 'booked-direct', service: DIRECT }));
+  await post.ward.intake.runOnce();
+  expect(await post.ofService()).toMatchObject({ seen: 2, open: 2, missing: 0 });
+  return Object.assign(post, { ubrns });
+}
+
+describe('the account does not balance', () => {
+  const ROWS = [
+    ['Task', 'task-gone'],
+    ['ServiceRequest', 'referral-gone'],
+    ['ers-sync', 'landing-record-gone'],
+    ['ers-dispatch', 'review-record-gone'],
+  ] as const;
+
+  test.each(ROWS)('K1: when somebody deletes a %s, and it says %s of just that referral', async (type, missing) => {
+    await using post = await twoReviews();
+    const { ward } = post;
+    await post.remove(type);
+    const account = await post.account();
+    expect(account.balances).toBe(false);
+    expect(account.services[0]).toMatchObject({ seen: 2, open: 1, missing: 1 });
+    const [exception, second] = account.exceptions;
+    expect(exception).toMatchObject({ code: 'referral-vanished', missing, service: DIRECT });
+    expect(second).toBeUndefined();
+    // It is named by what can be looked up; the number of the referral is not needed.
+    expect(exception?.ubrn).toBeUndefined();
+    expect(post.alerts()).toEqual(['referral-vanished']);
+    const referrals = await ward.all<ServiceRequest>('ServiceRequest');
+    const tasks = await ward.all<Task>('Task');
+    const named = referrals.some(({ id }) => id === exception?.serviceRequestId);
+    expect(named).toBe(type !== 'ServiceRequest');
+    if (type === 'Task') expect(tasks.some(({ id }) => id === exception?.taskId)).toBe(false);
+    // A sentinel that knows nothing of before says the same.
+    expect((await post.account('afresh')).exceptions).toEqual(account.exceptions);
+  });
+
+  test('K1: when all that is known of a referral is deleted, it is named by its number, and fetched again it is well', async () => {
+    await using post = await twoReviews();
+    const { ward } = post;
+    const [task] = await ward.tasksOf(post.ubrns[0] ?? '');
+    const key = task?.identifier?.[0]?.value ?? '';
+    const referral = await ward.referralOf(post.ubrns[0] ?? '');
+    await post.remove('ServiceRequest', (id) => id === referral?.id);
+    await post.remove('ers-dispatch', (name) => name === key);
+    await post.remove('ers-sync', (name) => `${name}.1` === key);
+    const account = await post.account();
+    expect(account.services[0]).toMatchObject({ seen: 2, open: 1, missing: 1 });
+    expect(account.exceptions).toMatchObject([
+      { code: 'referral-vanished', missing: 'nothing-kept', service: DIRECT, ubrn: post.ubrns[0] },
+    ]);
+    await ward.restart();
+    ward.advance(MINUTE);
+    await ward.create({ kind: 'booked-direct', service: DIRECT });
+    await ward.intake.runOnce();
+    expect(await post.ofService()).toMatchObject({ seen: 3, open: 3, missing: 0 });
+    expect(post.alerts()).toEqual([]);
+  });
+
+  test('K1: when the note of what was seen is lost, the raw answers that are kept still say it', async () => {
+    await using post = await twoReviews();
+    await post.remove('ers-seen');
+    await post.remove('ers-sync');
+    expect(await post.ofService()).toMatchObject({ seen: 2, open: 1, missing: 1 });
+  });
+
+  test('K1: when a quarantine record is deleted, the referral that it explained has vanished', async () => {
+    await using post = await startPost({ services: [DIRECT] });
+    const { ward } = post;
+    const ubrn = await ward.create({ kind: 'booked-direct', service: DIRECT });
+    await ward.fault({ endpoint: 'A005', kind: 'status', status: 403, times: 1 });
+    await ward.intake.runOnce();
+    expect((await post.account()).balances).toBe(true);
+    await post.remove('ers-quarantine');
+    expect((await post.account()).exceptions).toMatchObject([
+      { code: 'referral-vanished', missing: 'nothing-kept', ubrn },
+    ]);
+  });
+
+  test('D3: when a review that has ended is opened again behind the engine, it is neither open nor decided', async () => {
+    await using post = await startPost({ services: [DIRECT] });
+    const { ward } = post;
+    const ubrn = await ward.create({ kind: 'booked-direct', service: DIRECT });
+    await ward.intake.runOnce();
+    ward.advance(MINUTE);
+    await ward.happen(ubrn, 'rejected-in-ers');
+    await ward.intake.runOnce();
+    expect(await post.ofService()).toMatchObject({ decided: 1, missing: 0 });
+    const [task] = await ward.tasksOf(ubrn);
+    if (task === undefined) throw new Error('no Task');
+    await ward.store.update({ ...task, status: 'requested' });
+    expect(await post.exceptions()).toEqual(['task-contradicts']);
+    await ward.store.update(task);
+    expect(await post.exceptions()).toEqual([]);
+  });
+});
+
+describe('an exception is an alert while it stands', () => {
+  test('poll-overdue: a service whose worklist has not been read for longer than its cadence allows', async () => {
+    await using post = await startPost({ services: [DIRECT] });
+    const { ward } = post;
+    expect(await post.exceptions()).toEqual([]);
+    ward.advance(31 * HOUR);
+    expect(await post.exceptions()).toEqual(['poll-overdue']);
+    expect(post.alerts()).toEqual(['poll-overdue']);
+    await ward.intake.runOnce();
+    expect(await post.exceptions()).toEqual([]);
+    ward.advance(29 * HOUR);
+    await ward.intake.runOnce();
+    ward.advance(29 * HOUR);
+    expect(await post.exceptions()).toEqual([]);
+    ward.advance(2 * HOUR);
+    await ward.fault({ endpoint: 'A008', kind: 'status', status: 503, times: 5 });
+    await ward.intake.runOnce();
+    expect(post.alerts()).toEqual([]);
+    expect(await post.exceptions()).toEqual(['poll-overdue']);
+    expect((await post.account()).balances).toBe(true);
+    await ward.control('DELETE', 'faults');
+    await ward.intake.runOnce();
+    expect(await post.exceptions()).toEqual([]);
+    expect(post.alerts()).toEqual([]);
+  });
+
+  test('file-overdue: a file that e-RS is still scanning after a day, until it comes', async () => {
+    await using post = await startPost({ services: [DIRECT] });
+    const { ward } = post;
+    const attachment = {
+      title: 'letter.pdf',
+      contentType: 'application/pdf',
+      availability: 'PENDING',
+      availableAfterSeconds: 26 * 3600,
+    };
+    const ubrn = await ward.create({ kind: 'booked-direct', service: DIRECT, attachments: [attachment] });
+    await ward.intake.runOnce();
+    ward.advance(23 * HOUR);
+    await ward.intake.runOnce();
+    expect(await post.exceptions()).toEqual([]);
+    ward.advance(2 * HOUR);
+    await ward.intake.runOnce();
+    const { exceptions } = await post.account();
+    const referral = await ward.referralOf(ubrn);
+    expect(exceptions).toMatchObject([{ code: 'file-overdue', serviceRequestId: referral?.id }]);
+    expect(post.alerts()).toEqual(['file-overdue']);
+    ward.advance(2 * HOUR);
+    await ward.intake.runOnce();
+    expect(await post.exceptions()).toEqual([]);
+    expect(post.alerts()).toEqual([]);
+  });
+
+  test('file-overdue: a summary that e-RS fails to make for a day', async () => {
+    await using post = await startPost({ services: [DIRECT] });
+    const { ward } = post;
+    await ward.fault({ endpoint: 'A007', kind: 'status', status: 500, times: 1000 });
+    await ward.create({ kind: 'booked-direct', service: DIRECT });
+    await ward.intake.runOnce();
+    for (let hours = 0; hours < 25; hours += 5) {
+      expect(await post.exceptions()).toEqual([]);
+      ward.advance(5 * HOUR);
+      await ward.intake.runOnce();
+    }
+    expect(await post.exceptions()).toEqual(['file-overdue']);
+    await ward.control('DELETE', 'faults');
+    ward.advance(2 * HOUR);
+    await ward.intake.runOnce();
+    expect(await post.exceptions()).toEqual([]);
+  });
+
+  test('referral-overdue: one that e-RS lists for a day and does not show', async () => {
+    await using post = await startPost({ services: [DIRECT] });
+    const { ward } = post;
+    const ubrn = await ward.create({ kind: 'booked-direct', service: DIRECT });
+    await ward.fault({ endpoint: 'A005', kind: 'status', status: 503, times: 1000 });
+    await ward.intake.runOnce();
+    expect(await post.exceptions()).toEqual([]);
+    ward.advance(DAY + MINUTE);
+    const { exceptions, balances } = await post.account();
+    expect(exceptions).toMatchObject([{ code: 'referral-overdue', service: DIRECT, ubrn }]);
+    expect(balances).toBe(true);
+    await ward.control('DELETE', 'faults');
+    await ward.intake.runOnce();
+    expect(await post.exceptions()).toEqual([]);
+    expect(post.alerts()).toEqual([]);
+  });
+});
