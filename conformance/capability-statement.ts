@@ -59,7 +59,13 @@ export function capabilityStatement({ publicUrl, capabilities, version }: Statem
         resource: SERVED_TYPES.map((type) => served(type, capabilities)),
         operation: servedOperations
           .filter(({ level }) => level === 'system')
-          .map(({ code, definition }) => ({ name: code, definition })),
+          .map(({ code, definition, isSafe }) => ({
+            name: code,
+            definition,
+            ...(isSafe
+              ? { documentation: 'Can be called with GET. What it answers is computed and never stored.' }
+              : {}),
+          })),
       },
     ],
   };

@@ -206,6 +206,43 @@ const OPERATION: Concepts<
   A042: ['Retrieve attachment'],
 };
 
+/** Populations of the account that `$ers-reconciliation` answers. */
+const ACCOUNT: Concepts<
+  | 'seen'
+  | 'open'
+  | 'in-flight'
+  | 'decided'
+  | 'explained'
+  | 'withdrawn'
+  | 'unasked'
+  | 'quarantined'
+  | 'arriving'
+  | 'missing'
+> = {
+  seen: ['Seen', 'Referrals that the worklists of the service ever named.'],
+  open: ['Open', 'Under review, or with a decision that e-RS has not recorded.'],
+  'in-flight': ['In flight', 'Of the open ones: decisions that are queued or on their way to e-RS.'],
+  decided: ['Decided', 'e-RS has recorded a decision, made here or in e-RS itself.'],
+  explained: ['Explained', 'Neither open nor decided, for one of the reasons that follow.'],
+  withdrawn: ['Withdrawn', 'e-RS no longer asks for the review.'],
+  unasked: ['Not put up for review', 'In the store; e-RS did not ask for a review when it was read.'],
+  quarantined: ['In quarantine', "Cannot be kept in the store as it is; e-RS's answer is kept."],
+  arriving: ['On its way', 'Named by a worklist that is still being worked through.'],
+  missing: ['Missing', 'Neither open, nor decided, nor explained.'],
+};
+
+/** What an exception of the account is; displays are those of the catalogue in server/core/codes.ts; a test compares. */
+const ACCOUNT_EXCEPTION = {
+  'referral-vanished': ['A referral that a worklist named is neither open, nor decided, nor explained.'],
+  'referral-quarantined': ['A referral cannot be kept in the store as it is.'],
+  'referral-overdue': ['A referral that a worklist named more than a day ago has still not been brought in.'],
+  'file-overdue': ['A file of a referral has not come for more than a day.'],
+  'decision-overdue': ['A decision has been on its way to e-RS for more than an hour.'],
+  'outcome-unknown': ['It is not known whether e-RS recorded a decision.'],
+  'poll-overdue': ['A worklist has not been read for longer than its cadence allows.'],
+  'decided-but-listed': ['A decided referral is still on the worklist.'],
+} as const;
+
 /** Codes that are shown under `ers-decision-issue`; all others are `ers-facade-issue`. */
 export const isDecisionIssueCode = (code: string): code is keyof typeof DECISION_ISSUE => code in DECISION_ISSUE;
 
@@ -244,5 +281,12 @@ export const codeSystems: readonly CodeSystem[] = [
     shortlist: ['e-RS service shortlist', 'The services that a referral was offered to, in order.'],
     worklist: ['e-RS worklist', 'As of when a worklist of a service was last read, and how much was on it.'],
   }),
+  ours('ers-account', 'The account', 'What became of the referrals that worklists named.', ACCOUNT),
+  ours(
+    'ers-account-exception',
+    'Exceptions of the account',
+    'What a person should look at, in the account of what worklists named.',
+    ACCOUNT_EXCEPTION,
+  ),
   ours('ers-operation', 'e-RS operations', 'The e-RS API operations that are used, by their numbers.', OPERATION),
 ];

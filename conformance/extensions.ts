@@ -139,6 +139,17 @@ const EXTENSIONS: Readonly<Record<string, ExtensionRow>> = {
     meaning: 'A source value that no rule maps, with the path that it was found at (G-2).',
     repeats: true,
   },
+  'ers-reconciliation': {
+    contexts: 'MeasureReport',
+    value: { balances: 'boolean', exceptions: 'unsignedInt', offset: 'unsignedInt', next: 'unsignedInt' },
+    meaning:
+      'Whether nothing is missing; how many exceptions there are; how many were left out before this page, and the offset of the next, if there is one.',
+  },
+  'ers-reconciliation-exception': {
+    contexts: 'MeasureReport.evaluatedResource',
+    value: { code: 'Coding', missing: 'code', since: 'dateTime', service: 'Identifier', task: 'Reference' },
+    meaning: 'Why a person should look at it, since when, at which e-RS service, and the review Task.',
+  },
   'pds-version': { contexts: 'Patient', value: 'string', meaning: 'Version of the PDS record that was copied (M-44).' },
 };
 

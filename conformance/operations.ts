@@ -10,6 +10,8 @@ export interface ServedOperation {
   readonly type?: ServedType;
   readonly level: 'system' | 'type' | 'instance' | 'both';
   readonly definition: string;
+  /** Changes nothing and takes simple parameters, so that R4 lets it be called with GET. */
+  readonly isSafe?: boolean;
 }
 
 const input = (name: string, type: string, documentation: string, min = 0): OperationDefinitionParameter =>
@@ -112,6 +114,24 @@ export const operationDefinitions: readonly OperationDefinition[] = [
       output('nextPollAt', 'instant', 'When the next one may be spent; absent where the limit is lifted.'),
     ],
   ),
+  operation(
+    'ers-reconciliation',
+    undefined,
+    'system',
+    'Account for every referral that e-RS ever listed',
+    'Made when it is asked for, and never stored: a MeasureReport with a group for each e-RS service. Its populations (ers-account) say how many referrals the worklists ever named (seen), and how many of those are open, decided and explained; seen = open + decided + explained, or some are missing. What a person should look at is in evaluatedResource, a page at a time, each with the extension ers-reconciliation-exception; where the store has nothing else of a referral it is named by its UBRN.',
+    false,
+    [
+      input('service', 'string', 'The number of an e-RS service; without it all of them.'),
+      input('count', 'unsignedInt', 'Exceptions on a page: 100 if nothing is said, 1000 at most.'),
+      input(
+        'offset',
+        'unsignedInt',
+        'Exceptions to leave out, as the extension ers-reconciliation says of the next page.',
+      ),
+      output('return', 'MeasureReport', 'The account.', 1),
+    ],
+  ),
 ];
 
 const ours = (code: string, type: ServedType | undefined, level: ServedOperation['level']): ServedOperation => ({
@@ -128,10 +148,12 @@ export const servedOperations: readonly ServedOperation[] = [
   ours('ers-refresh', 'ServiceRequest', 'instance'),
   ours('ers-fetch', 'ServiceRequest', 'type'),
   ours('ers-poll', undefined, 'system'),
+  { ...ours('ers-reconciliation', undefined, 'system'), isSafe: true },
   {
     code: 'expand',
     type: 'ValueSet',
     level: 'both',
+    isSafe: true,
     definition: 'http://hl7.org/fhir/OperationDefinition/ValueSet-expand',
   },
 ];

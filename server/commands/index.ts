@@ -4,10 +4,11 @@ import type { Command } from './command.ts';
 import { demo } from './demo.ts';
 import { fetch } from './fetch.ts';
 import { poll } from './poll.ts';
+import { reconcile } from './reconcile.ts';
 import { serve } from './serve.ts';
 
 export type { Call, Command } from './command.ts';
 export { helpOf, WrongUse } from './command.ts';
 
 /** The operator's door, in the order in which help shows it. */
-export const COMMANDS: readonly Command[] = [serve, demo, fetch, poll, checkErs, account];
+export const COMMANDS: readonly Command[] = [serve, demo, fetch, poll, reconcile, checkErs, account];

@@ -11,6 +11,7 @@ import { refuse } from './outcome.ts';
 import { patchTask } from './patch-task.ts';
 import { pollService } from './poll-service.ts';
 import { read, readMetadata, readVersion } from './read.ts';
+import { reconcile } from './reconcile.ts';
 import { refreshReferral } from './refresh-referral.ts';
 import { respond } from './respond.ts';
 import { type Call, type FacadeRoom, furnish, type RouteOf } from './room.ts';
@@ -96,6 +97,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   'ers-refresh': refreshReferral,
   'ers-fetch': fetchReferral,
   'ers-poll': pollService,
+  'ers-reconciliation': reconcile,
   expand: expandValueSet,
 };
 

@@ -33,6 +33,7 @@ export function serveHealth(app: Express, options: { engine: Engine; alerts: Ale
   firstLoad('estimated_end_seconds', 'When the first load will be done, in seconds since 1970.', ({ estimatedEnd }) =>
     estimatedEnd === undefined ? undefined : Date.parse(estimatedEnd) / 1000,
   );
+  measureAccount(engine, registry);
   app.get('/health/live', (_req, res) => {
     notePattern(res, '/health/live');
     res.json({ live: true });
@@ -47,6 +48,44 @@ export function serveHealth(app: Express, options: { engine: Engine; alerts: Ale
     notePattern(res, '/metrics');
     const text = await registry.metrics();
     res.type(registry.contentType).send(text);
+  });
+}
+
+/** The account by service, so that whoever watches the metrics sees that it does not balance. */
+function measureAccount(engine: Engine, registry: Registry): void {
+  new Gauge({
+    name: 'account_referrals',
+    help: 'Referrals that worklists ever named (seen), by service, and what became of them; missing: they are not accounted for.',
+    labelNames: ['service', 'standing'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const one of engine.readiness().account?.services ?? []) {
+        const { service, seen, open, decided, explained, missing } = one;
+        for (const [standing, count] of Object.entries({ seen, open, decided, explained, missing }))
+          this.set({ service, standing }, count);
+      }
+    },
+  });
+  new Gauge({
+    name: 'account_exceptions',
+    help: 'What a person should look at in the account, by code.',
+    labelNames: ['code'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { code, count } of engine.readiness().account?.exceptions ?? []) this.set({ code }, count);
+    },
+  });
+  new Gauge({
+    name: 'account_time_seconds',
+    help: 'When the account was last made, in seconds since 1970; absent until it is.',
+    registers: [registry],
+    collect() {
+      const at = engine.readiness().account?.at;
+      if (at === undefined) this.remove();
+      else this.set(Date.parse(at) / 1000);
+    },
   });
 }
 

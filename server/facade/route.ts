@@ -151,7 +151,7 @@ function operationTarget(
     ...(id === undefined ? {} : { id }),
   };
   // R4 lets an operation that changes nothing and takes simple parameters be called with GET.
-  return { pattern, methods: operation.code === 'expand' ? { GET: route, POST: route } : { POST: route } };
+  return { pattern, methods: operation.isSafe ? { GET: route, POST: route } : { POST: route } };
 }
 
 const isAt = (operation: ServedOperation, level: 'system' | 'type' | 'instance') =>

@@ -1,5 +1,6 @@
 import type { Account, AccountException, ServiceAccount } from '../core/index.ts';
 import type { Evidence, FirstSeen } from './evidence.ts';
+import type { Review } from './facts.ts';
 import type { Patience, SentinelOptions } from './room.ts';
 import { latestReview, type Standing, standingOf } from './standing.ts';
 
@@ -118,9 +119,14 @@ function overduePolls(evidence: Evidence, { services, startedAt }: AccountOption
 }
 
 const overdueFiles = (evidence: Evidence, { fileMs }: Patience, now: string): AccountException[] =>
-  [...evidence.landed.values()].flatMap(({ serviceRequestId, fileAwaitedSince: since }): AccountException[] =>
-    since !== undefined && isOver(since, fileMs, now) ? [{ code: 'file-overdue', since, serviceRequestId }] : [],
-  );
+  [...evidence.landed.values()].flatMap((landed): AccountException[] => {
+    const { serviceRequestId, fileAwaitedSince: since } = landed;
+    if (since === undefined || !isOver(since, fileMs, now)) return [];
+    return [{ code: 'file-overdue', since, serviceRequestId, ...serviceOf(latestReview(evidence, landed)) }];
+  });
+
+const serviceOf = (review: Review | undefined): Pick<AccountException, 'service'> =>
+  review?.service === undefined ? {} : { service: review.service };
 
 /** Decisions that the engine has taken over, and those that it should have: a Task decided in the store since so long. */
 function overdueDecisions(evidence: Evidence, { decisionMs }: Patience, now: string): AccountException[] {
@@ -130,7 +136,7 @@ function overdueDecisions(evidence: Evidence, { decisionMs }: Patience, now: str
     const isUntaken = !review.hasDecision && (task?.status === 'accepted' || task?.status === 'rejected');
     const since = decidedAt ?? (isUntaken ? task?.updatedAt : undefined);
     if (since === undefined) return [];
-    const named = { since, serviceRequestId, taskId };
+    const named = { since, serviceRequestId, taskId, ...serviceOf(review) };
     return [
       ...(isUnknowable ? [{ code: 'outcome-unknown' as const, ...named }] : []),
       ...(isOver(since, decisionMs, now) ? [{ code: 'decision-overdue' as const, ...named }] : []),
@@ -147,7 +153,7 @@ const stillListed = (evidence: Evidence): AccountException[] =>
     const review = latestReview(evidence, landed);
     if (!landed.isListed || review === undefined || !review.isEnded || review.status === 'cancelled') return [];
     const { taskId, serviceRequestId } = review;
-    return [{ code: 'decided-but-listed', serviceRequestId, taskId }];
+    return [{ code: 'decided-but-listed', serviceRequestId, taskId, ...serviceOf(review) }];
   });
 
 const orderOf = ({ code, service = '', serviceRequestId = '', taskId = '', ubrn = '' }: AccountException): string =>

@@ -73,6 +73,12 @@ describe('the codes of refusals', () => {
       expect({ code, display }).toEqual({ code, display: CODES[code as keyof typeof CODES]?.happened });
   });
 
+  test('of exceptions of the account say what the catalogue says, too', () => {
+    const exceptions = byUrl.get(codeSystem('ers-account-exception')) as CodeSystem;
+    for (const { code, display } of exceptions.concept ?? [])
+      expect({ code, display }).toEqual({ code, display: CODES[code as keyof typeof CODES]?.happened });
+  });
+
   test('of decisions are published, every one of the catalogue', () => {
     const all = Object.keys(CODES);
     const codes = all.slice(all.indexOf('reason-required'), all.indexOf('decision-expired') + 1);
