@@ -7,7 +7,6 @@ export interface Landed {
   readonly serviceRequestId: string;
   readonly episode: number;
   readonly state?: string;
-  readonly isListed: boolean;
   readonly isForReview: boolean;
   /** Since when the file waits that has waited longest. */
   readonly fileAwaitedSince?: string;
@@ -22,7 +21,8 @@ export interface Review {
   readonly service?: string;
   /** Of the Task, as the engine last wrote it. */
   readonly status: string;
-  readonly isEnded: boolean;
+  /** Absent while it is open. */
+  readonly endedAt?: string;
   readonly hasDecision: boolean;
   /** Of a decision that waits for e-RS, not for a person. */
   readonly decidedAt?: string;
@@ -47,7 +47,6 @@ export function landedOf(record: SyncRecord): Landed {
     serviceRequestId,
     episode,
     ...(state === undefined ? {} : { state }),
-    isListed: items.length > 0,
     isForReview: items.some(({ list }) => list === 'REFERRALS_FOR_REVIEW'),
     ...(awaited === undefined ? {} : { fileAwaitedSince: awaited }),
   };
@@ -66,7 +65,7 @@ export function reviewOf(key: string, record: DispatchRecord): Review {
     serviceRequestId,
     ...(reviewed.service === undefined ? {} : { service: reviewed.service }),
     status: baseline.status,
-    isEnded: ended !== undefined,
+    ...(ended === undefined ? {} : { endedAt: ended.at }),
     hasDecision: decision !== undefined,
     ...(decision === undefined || isPersonWaitedFor ? {} : { decidedAt: decision.queuedAt }),
     isUnknowable: decision?.isUnknowable === true,

@@ -31,16 +31,23 @@ export function standingOf(evidence: Evidence, service: string, ubrn: string, se
   const latest = latestReview(evidence, landed);
   if (latest === undefined) return missing('review-record-gone');
   // A referral that went on to another service is judged, here, by the review that it had here.
-  return standingOfReview(evidence, reviewAt(evidence, landed, service) ?? latest);
-}
-
-function standingOfReview(evidence: Evidence, review: Review): Standing {
+  const review = reviewAt(evidence, landed, service) ?? latest;
   const task = evidence.tasks.get(review.taskId);
   if (task === undefined) return missing('task-gone');
-  if (!review.isEnded) return { kind: 'open', isInFlight: review.decidedAt !== undefined };
+  if (review.endedAt === undefined) return { kind: 'open', isInFlight: review.decidedAt !== undefined };
   if (task.status !== review.status) return missing('task-contradicts');
-  return review.status === 'cancelled' ? explained('withdrawn') : { kind: 'decided' };
+  if (review.status !== 'cancelled') return { kind: 'decided' };
+  const isAskedAgain =
+    review === latest && UNDER_REVIEW.includes(landed.state) && isListedSince(evidence, ubrn, review);
+  return isAskedAgain ? missing('review-never-opened') : explained('withdrawn');
 }
+
+/** A worklist that was read after the review had ended, and dealt with, still names the referral. */
+export const isListedSince = (evidence: Evidence, ubrn: string, { endedAt }: Review): boolean =>
+  [...evidence.worklists.values()].some(({ snapshots: [latest] }) => {
+    if (latest === undefined || !latest.reconciled || endedAt === undefined || latest.polledAt <= endedAt) return false;
+    return evidence.answers.get(latest.binaryId)?.has(ubrn) === true;
+  });
 
 /** A list of the service that is worked through still owes all that was ever named and has not landed (intake). */
 const isArriving = ({ worklists }: Evidence, service: string, { list }: FirstSeen): boolean =>

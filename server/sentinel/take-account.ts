@@ -2,7 +2,7 @@ import type { Account, AccountException, ServiceAccount } from '../core/index.ts
 import type { Evidence, FirstSeen } from './evidence.ts';
 import type { Review } from './facts.ts';
 import type { Patience, SentinelOptions } from './room.ts';
-import { latestReview, type Standing, standingOf } from './standing.ts';
+import { isListedSince, latestReview, type Standing, standingOf } from './standing.ts';
 
 export interface AccountOptions {
   readonly services: SentinelOptions['services'];
@@ -145,13 +145,14 @@ function overdueDecisions(evidence: Evidence, { decisionMs }: Patience, now: str
 }
 
 const openReviews = ({ reviews }: Evidence) =>
-  [...reviews.values()].flatMap((episodes) => [...episodes.values()].filter(({ isEnded }) => !isEnded));
+  [...reviews.values()].flatMap((episodes) => [...episodes.values()].filter(({ endedAt }) => endedAt === undefined));
 
 /** Decided, and yet a worklist that was polled later names it and asks for nothing new (4.6). */
 const stillListed = (evidence: Evidence): AccountException[] =>
   [...evidence.landed.values()].flatMap((landed): AccountException[] => {
     const review = latestReview(evidence, landed);
-    if (!landed.isListed || review === undefined || !review.isEnded || review.status === 'cancelled') return [];
+    const isDecided = review?.endedAt !== undefined && review.status !== 'cancelled';
+    if (!isDecided || !isListedSince(evidence, landed.ubrn, review)) return [];
     const { taskId, serviceRequestId } = review;
     return [{ code: 'decided-but-listed', serviceRequestId, taskId, ...serviceOf(review) }];
   });

