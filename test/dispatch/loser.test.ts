@@ -2,7 +2,6 @@ import { describe, expect, test } from '@jest/globals';
 import { taskKey } from '../../mappings/index.ts';
 import type { DispatchRecord } from '../../server/core/index.ts';
 import { readRecord, writeRecord } from '../../server/store/index.ts';
-import { businessStatusOf } from '../sign-in.ts';
 import { openWard, type Ward } from './ward.ts';
 
 const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
@@ -50,31 +49,28 @@ const readsOf = async (ward: Ward, ubrn: string) => (await ward.calls('A005')).f
 
 describe('an engine that lost its lease while e-RS was at work', () => {
   test('D2: does not write the answer to its own attempt over the attempt of the engine that took over', async () => {
-    await using ward = await openWard();
+    await using ward = await openWard({ writeMs: 3_000 });
     const ubrn = await ward.refer('booked-direct');
-    await ward.control('POST', 'faults', { endpoint: 'A013', kind: 'delay', delayMs: 1_500, times: 1 });
-    await ward.control('POST', `referrals/${ubrn}/events`, { type: 'internal-version-bump' });
+    // 503: ours was not applied, as far as we know. That says nothing of theirs, for which e-RS is read.
+    await ward.control('POST', 'faults', { endpoint: 'A013', kind: 'status', status: 503, applied: true, times: 1 });
     await ward.decide(ubrn, accept);
-    await until(async () => (await ward.recordOf(ubrn)).decision?.lastAttempt?.outcome === 'unknown');
+    await until(async () => (await ward.calls('A013')).some((call) => call.ubrn === ubrn));
     await takeOver(ward, ubrn);
-    await until(async () => businessStatusOf(await ward.taskOf(ubrn)) === 'accepted');
-    const [first, ...later] = await attemptsSince(ward, ubrn);
-    expect(first).toBe('theirs unknown');
-    // A refusal of ours (409) says nothing of theirs: e-RS was read before anything was written of it.
-    expect(later.filter((attempt) => attempt === 'ours not-applied')).toEqual([]);
+    await until(async () => (await attemptsSince(ward, ubrn)).length > 1);
+    expect((await attemptsSince(ward, ubrn))[1]).toBe('theirs not-applied');
   }, 30_000);
 
   test('D2: does not settle the attempt of the engine that took over by what it read before', async () => {
     await using ward = await openWard();
     const ubrn = await ward.refer('booked-direct');
     await ward.control('POST', 'faults', { endpoint: 'A013', kind: 'lose-request', times: 1 });
-    await ward.control('POST', 'faults', { endpoint: 'A005', kind: 'delay', delayMs: 1_500, times: 1 });
+    await ward.control('POST', 'faults', { endpoint: 'A005', kind: 'delay', delayMs: 3_000, times: 1 });
     const before = (await readsOf(ward, ubrn)).length;
     await ward.decide(ubrn, accept);
-    await until(async () => (await ward.recordOf(ubrn)).decision?.wasUnknown === true);
+    await until(async () => (await readsOf(ward, ubrn)).length > before);
     await takeOver(ward, ubrn);
     await until(async () => (await attemptsSince(ward, ubrn)).length > 1);
-    expect((await readsOf(ward, ubrn)).length - before).toBe(2);
+    expect((await readsOf(ward, ubrn)).length - before).toBeGreaterThan(1);
     expect((await attemptsSince(ward, ubrn))[1]).toBe('theirs not-applied');
   }, 30_000);
 });

@@ -66,10 +66,13 @@ export interface WardOptions {
   readonly isSignedIn?: boolean;
   readonly unattended?: SiteService['unattended'];
   readonly policy?: Partial<DeliveryPolicy>;
+  /** How long e-RS is at work on a write. */
+  readonly writeMs?: number;
 }
 
-export async function openWard({ isSignedIn = true, unattended = [], policy = {} }: WardOptions = {}): Promise<Ward> {
-  const simulator = await startSimulator({ port: 0, referrals: 0, returnedState: 'TRIAGE_RESPONSE' });
+export async function openWard(options: WardOptions = {}): Promise<Ward> {
+  const { isSignedIn = true, unattended = [], policy = {}, writeMs } = options;
+  const simulator = await startSimulator({ port: 0, referrals: 0, returnedState: 'TRIAGE_RESPONSE', writeMs });
   const directory = mkdtempSync(join(tmpdir(), 'ers-fhir-ward-'));
   const clock = systemClock;
   const store = await openEmbeddedStore({ directory, clock, searchParameters });
