@@ -4,8 +4,8 @@ import type { IntakeRoom } from './room.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** At the very first start the services are read one after the other, a minute apart, and not in twelve hours' time. */
-const FIRST_APART_MS = 60_000;
+/** At the very first start the services are read at once, a second apart on average, and not in twelve hours' time. */
+const FIRST_APART_MS = 1_000;
 
 /** How the polls of a service are used: how many of them a day, and which part of them goes to which list. */
 export interface PollPlan {
