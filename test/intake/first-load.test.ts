@@ -38,6 +38,8 @@ describe('a first load', () => {
 
   test('K1 K2: parked in the middle and started again, it finishes from the stored answer without another poll', async () => {
     await using ward = await startWard({ referrals: 16, services: [DIRECT], pollsPerDay: 1 });
+    // More than are brought in at the same time.
+    for (let index = 0; index < 12; index += 1) await ward.create({ kind: 'booked-direct', service: DIRECT });
     const firstRun = ward.intake.runOnce();
     while ((await ward.all('ServiceRequest')).length < 1) await new Promise((resolve) => setTimeout(resolve, 2));
     await ward.intake.stop();
@@ -56,6 +58,8 @@ describe('a first load', () => {
   test('shows how far it is over all lists together, the same after a restart in the middle, and counts nothing that was not done', async () => {
     await using ward = await startWard({ referrals: 30, pollsPerDay: 4 });
     const load = () => ward.intake.readiness().firstLoad;
+    // More than are brought in at the same time.
+    for (let index = 0; index < 12; index += 1) await ward.create({ kind: 'booked-direct', service: DIRECT });
     const firstRun = ward.intake.runOnce();
     while ((await ward.all('ServiceRequest')).length < 3) await new Promise((resolve) => setTimeout(resolve, 2));
     await ward.intake.stop();

@@ -94,8 +94,9 @@ const loaded = (url: string): Promise<string[]> =>
   until(async () => {
     const ready = (await (await fetch(`${url}/health/ready`)).json()) as {
       firstLoad?: unknown;
-      services: { listed: number }[];
+      services: { listed: number; lastPolledAt?: string }[];
     };
+    if (ready.services.some(({ lastPolledAt }) => lastPolledAt === undefined)) return undefined;
     const listed = ready.services.reduce((count, { listed: one }) => count + one, 0);
     const tasks = await resourcesOf(url, 'Task');
     return ready.firstLoad === undefined && listed > 0 && tasks.length >= listed ? contentOf(url) : undefined;
