@@ -16,6 +16,7 @@ import {
 import { fingerprintOf, isTerminal } from '../server/decisions/index.ts';
 import { createIntake } from '../server/intake/index.ts';
 import { createLanding } from '../server/landing/index.ts';
+import { createSentinel } from '../server/sentinel/index.ts';
 import { openEmbeddedStore } from '../server/store/index.ts';
 import { type Row, residentMb, rowOf, timeMs } from './measure.ts';
 import { manyReferrals } from './sources.ts';
@@ -100,12 +101,18 @@ export async function benchUnchanged(): Promise<Row[]> {
       answer = worklist(5, run + 1);
       rewritten.push(await timeMs(() => intake.runOnce()));
     }
+    const sentinel = createSentinel({ ...shared, services: [{ id: '1', lists: [] }], everyMs: 60_000 });
+    const account = await timeMs(() => sentinel.reconcile());
+    const again: number[] = [];
+    for (let run = 0; run < 5; run += 1) again.push(await timeMs(() => sentinel.reconcile()));
     const size = `${(answer.length / 1e6).toFixed(1)} MB`;
     return [
       rowOf(`first load of ${ENTRIES} referrals, e-RS's limit lifted, no files`, '1/s', [(ENTRIES / first) * 1000]),
       rowOf(`poll of ${ENTRIES} unchanged entries (${size}), answer byte-equal`, 'ms', equal, '≤ 500 ms'),
       rowOf(`poll of ${ENTRIES} unchanged entries (${size}), answer written anew`, 'ms', rewritten, '≤ 500 ms'),
       rowOf('memory more than before those polls', 'MB', [residentMb() - before], '≤ 100 MB'),
+      rowOf(`account of ${ENTRIES} referrals, everything read`, 'ms', [account]),
+      rowOf(`account of ${ENTRIES} referrals, nothing new`, 'ms', again),
     ];
   } finally {
     await intake.stop();
