@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { ServiceRequest, Task } from '@medplum/fhirtypes';
+import type { DispatchRecord } from '../../server/core/index.ts';
+import { readRecord, writeRecord } from '../../server/store/index.ts';
 import { DAY, DIRECT, MINUTE } from '../intake/ward.ts';
 import { HOUR, type Post, startPost } from './post.ts';
 
@@ -84,6 +86,33 @@ describe('the account does not balance', () => {
     expect((await post.account()).exceptions).toMatchObject([
       { code: 'referral-vanished', missing: 'nothing-kept', ubrn },
     ]);
+  });
+
+  test('K1: when e-RS asks for a review that the engine took for ended, and has not opened another', async () => {
+    await using post = await startPost({ services: [DIRECT] });
+    const { ward } = post;
+    const ubrn = await ward.create({ kind: 'booked-direct', service: DIRECT });
+    await ward.intake.runOnce();
+    // As a fault of the engine would leave it: the review is withdrawn, and the list says what it said.
+    const [task] = await ward.tasksOf(ubrn);
+    const key = task?.identifier?.[0]?.value ?? '';
+    const record = await readRecord<DispatchRecord>(ward.store, 'ers-dispatch', key);
+    if (task === undefined || !record.ok || record.value === undefined) throw new Error('no review');
+    const withdrawn: Task & { id: string } = { ...task, status: 'cancelled' };
+    const ended = { at: ward.simulator.clock.now().toISOString(), version: 1, recorded: false };
+    await ward.store.update(withdrawn);
+    await writeRecord(
+      ward.store,
+      'ers-dispatch',
+      key,
+      { ...record.value.data, baseline: withdrawn, ended },
+      record.value,
+    );
+    expect(await post.ofService()).toMatchObject({ explained: 1, missing: 0 });
+    ward.advance(MINUTE);
+    await ward.intake.runOnce();
+    expect(await post.exceptions()).toEqual(['review-never-opened']);
+    expect(await post.ofService()).toMatchObject({ seen: 1, explained: 0, missing: 1 });
   });
 
   test('D3: when a review that has ended is opened again behind the engine, it is neither open nor decided', async () => {
