@@ -19,7 +19,7 @@ import {
   refusedByErs,
   type StepResult,
 } from '../decisions/index.ts';
-import { loadReview, type RejectionReference, type Review } from './load.ts';
+import { loadReview, type RejectionReference, type Review } from '../reviews/index.ts';
 import type { DispatchRoom } from './room.ts';
 import { landRecorded, settle } from './settle.ts';
 import { attemptAudit } from './witness.ts';

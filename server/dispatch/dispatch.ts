@@ -1,8 +1,8 @@
 import { identifierOf, SYSTEM } from '../../mappings/index.ts';
 import { type DispatchRecord, describeError, type EngineAnswer, type Ubrn, type UserSession } from '../core/index.ts';
+import { loadReview, type Review, readRules } from '../reviews/index.ts';
 import { listRecords } from '../store/index.ts';
 import { deliver, type IdentifiedSession, type Next } from './deliver.ts';
-import { assessContext, loadReview, type Review, readRejectionReference } from './load.ts';
 import { createPeople } from './people.ts';
 import type { DispatchOptions, DispatchRoom } from './room.ts';
 import { identify } from './sessions.ts';
@@ -84,9 +84,11 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     if (review === undefined) return { kind: 'rest' };
     remember(review);
     const record = review.record.data;
-    const reference = await readRejectionReference(store, clock.now().toISOString());
-    if (reference === undefined) return { kind: 'later', afterMs: 2_000 };
-    const taken = takeOver(review.task, record, assessContext(record, reference), clock.now().toISOString());
+    const now = clock.now().toISOString();
+    const rules = await readRules(store, record, now);
+    if (!rules.ok) return { kind: 'later', afterMs: 2_000 };
+    const { context, reference } = rules.value;
+    const taken = takeOver(review.task, record, context, now);
     report(
       review,
       taken.repaired,

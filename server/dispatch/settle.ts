@@ -11,8 +11,8 @@ import {
   recorded,
 } from '../decisions/index.ts';
 import type { LandingSituation, ReviewWrites } from '../landing/index.ts';
+import type { Review } from '../reviews/index.ts';
 import type { Next } from './deliver.ts';
-import type { Review } from './load.ts';
 import type { DispatchRoom } from './room.ts';
 import { decisionProvenance } from './witness.ts';
 import { writeStep } from './write.ts';

@@ -2,8 +2,8 @@ import type { Task } from '@medplum/fhirtypes';
 import { isSameJson } from '../../mappings/index.ts';
 import type { StoreResult, TransactionEntry } from '../core/index.ts';
 import type { StepResult } from '../decisions/index.ts';
+import type { Review } from '../reviews/index.ts';
 import { recordEntry } from '../store/index.ts';
-import type { Review } from './load.ts';
 import type { DispatchRoom } from './room.ts';
 
 /** The members of a Task that make a version of it: not what stores and clocks write. */

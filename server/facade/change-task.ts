@@ -7,7 +7,7 @@ import { readIfMatch, versionHeadersOf } from './etag.ts';
 import { readPreferences } from './negotiate.ts';
 import { noticeOutcome, refuse, refuseDecision, refuseForStore, successOutcome } from './outcome.ts';
 import type { Propose } from './propose.ts';
-import { judge, loadReview, type Review } from './review.ts';
+import { assess, loadReview, type Review, rulesFor } from './review.ts';
 import type { Call, FacadeRoom } from './room.ts';
 import type { Route } from './route.ts';
 import { readSession } from './user-session.ts';
@@ -83,7 +83,9 @@ async function judgeUpdate(
   if (review.task.meta.versionId !== versionId) return refuse('version-conflict');
   const proposed = propose(review.task);
   if (isRefusal(proposed)) return proposed;
-  return { review, assessment: await judge(room, review, proposed.task) };
+  const rules = await rulesFor(room, review);
+  if (isRefusal(rules)) return rules;
+  return { review, assessment: assess(review, proposed.task, rules) };
 }
 
 const isClaim = ({ review, assessment }: Judged) =>

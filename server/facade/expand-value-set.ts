@@ -1,8 +1,8 @@
 import type { CodeSystem, Parameters, ValueSet, ValueSetExpansionContains } from '@medplum/fhirtypes';
+import { readRejectionReference } from '../reviews/index.ts';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
 import { readResource } from './body.ts';
-import { refuse } from './outcome.ts';
-import { readRejectionReasons } from './review.ts';
+import { refuse, refuseForStore } from './outcome.ts';
 import type { Call, FacadeRoom, RouteOf } from './room.ts';
 
 interface Wish {
@@ -30,6 +30,7 @@ export async function expandValueSet(room: FacadeRoom, call: Call<RouteOf<'opera
     });
   }
   const all = await codesOf(room, found);
+  if (all !== undefined && isRefusal(all)) return all;
   if (all === undefined) {
     return refuse('ers-unavailable', {
       text: "e-RS's reasons have not been read yet. Try again in a minute.",
@@ -55,17 +56,25 @@ export async function expandValueSet(room: FacadeRoom, call: Call<RouteOf<'opera
 }
 
 /** Undefined: the codes are e-RS's, and have not been read yet. */
-async function codesOf(room: FacadeRoom, { compose }: ValueSet): Promise<ValueSetExpansionContains[] | undefined> {
+async function codesOf(
+  room: FacadeRoom,
+  { compose }: ValueSet,
+): Promise<ValueSetExpansionContains[] | Refusal | undefined> {
   const contains: ValueSetExpansionContains[] = [];
   for (const { system = '', concept, filter } of compose?.include ?? []) {
-    const codes = filter ? (await readRejectionReasons(room)).reasons : (concept ?? conceptsOf(room, system));
-    if (codes === undefined) return undefined;
+    const codes = filter ? await reasonsInForce(room) : (concept ?? conceptsOf(room, system));
+    if (codes === undefined || isRefusal(codes)) return codes;
     for (const { code = '', display } of codes) {
       const shown = display ?? conceptsOf(room, system).find((one) => one.code === code)?.display;
       contains.push({ system, code, ...(shown === undefined ? {} : { display: shown }) });
     }
   }
   return contains;
+}
+
+async function reasonsInForce({ store, clock }: FacadeRoom) {
+  const reference = await readRejectionReference(store, clock.now().toISOString());
+  return reference.ok ? reference.value.reasons : refuseForStore(reference);
 }
 
 function conceptsOf({ published }: FacadeRoom, system: string): NonNullable<CodeSystem['concept']> {

@@ -1,12 +1,13 @@
 import type { OperationOutcome, Parameters, ParametersParameter } from '@medplum/fhirtypes';
 import { buildDecisionRequest, CODE_SYSTEM, type DecisionCommand } from '../../mappings/index.ts';
 import { assessFound } from '../decisions/index.ts';
+import type { Rules } from '../reviews/index.ts';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
 import { readResource } from './body.ts';
 import { etagOf } from './etag.ts';
 import { decisionOutcome, refuse, successOutcome } from './outcome.ts';
 import { type Propose, proposePatched, proposeReplaced } from './propose.ts';
-import { judge, judgeContext, loadReview, type Review } from './review.ts';
+import { assess, loadReview, type Review, rulesFor } from './review.ts';
 import type { Call, FacadeRoom, RouteOf } from './room.ts';
 
 /** What a Task, or an update of it, means to e-RS. */
@@ -25,10 +26,17 @@ export async function validateDecision(room: FacadeRoom, call: Call<RouteOf<'ope
   if (propose !== undefined && isRefusal(propose)) return propose;
   const review = await loadReview(room, call.route.id ?? '');
   if (isRefusal(review)) return review;
-  const verdict = propose === undefined ? await judgeAsItIs(room, review) : await judgeProposal(room, review, propose);
+  const proposed = propose?.(review.task);
+  if (proposed !== undefined && isRefusal(proposed)) return parameters([{ name: 'outcome', resource: proposed.body }]);
+  const rules = await rulesFor(room, review);
+  if (isRefusal(rules)) return rules;
+  const verdict = proposed ? verdictOf(assess(review, proposed.task, rules)) : judgeAsItIs(review, rules);
   const { outcome, command } = verdict;
-  const parameter: ParametersParameter[] = [{ name: 'outcome', resource: outcome }];
-  if (command) parameter.push(...(await requestParameters(room, review, command)));
+  const about = command ? requestParameters(review, command, rules) : [];
+  return parameters([{ name: 'outcome', resource: outcome }, ...about]);
+}
+
+function parameters(parameter: ParametersParameter[]): Answer {
   return { status: 200, body: { resourceType: 'Parameters', parameter } satisfies Parameters };
 }
 
@@ -62,17 +70,10 @@ function readProposal({ limits }: FacadeRoom, call: Call): Propose | Refusal | u
   }
 }
 
-async function judgeProposal(room: FacadeRoom, review: Review, propose: Propose): Promise<Verdict> {
-  const proposed = propose(review.task);
-  if (isRefusal(proposed)) return { outcome: proposed.body };
-  return verdictOf(await judge(room, review, proposed.task));
-}
-
 /** A decision that the engine has taken over already is what e-RS will be told, whatever the Task says by now. */
-async function judgeAsItIs(room: FacadeRoom, { task, record }: Review): Promise<Verdict> {
+function judgeAsItIs({ task, record }: Review, { context }: Rules): Verdict {
   const { baseline, offered, decision } = record.data;
   if (decision) return decided(decision.command);
-  const context = await judgeContext(room, record.data);
   return verdictOf(assessFound({ baseline, task, offered, context }).assessment);
 }
 
@@ -92,14 +93,13 @@ const decided = (command: DecisionCommand): Verdict => ({
   command,
 });
 
-async function requestParameters(
-  room: FacadeRoom,
+function requestParameters(
   { record }: Review,
   command: DecisionCommand,
-): Promise<ParametersParameter[]> {
-  const { rejectionReasonSystem, currentPriority } = await judgeContext(room, record.data);
+  { context: { currentPriority }, reference }: Rules,
+): ParametersParameter[] {
   const { operation, body } = buildDecisionRequest(command, {
-    rejectionReasonSystem: rejectionReasonSystem ?? CODE_SYSTEM.appointmentCancellationReason,
+    rejectionReasonSystem: reference.system ?? CODE_SYSTEM.appointmentCancellationReason,
     ...(currentPriority === undefined ? {} : { currentPriority }),
     attachments: [],
   });

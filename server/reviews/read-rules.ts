@@ -1,0 +1,42 @@
+import type { CodeSystem } from '@medplum/fhirtypes';
+import { CODE_SYSTEM, type ErsPriority, environmentSystemOf, rejectionReasons } from '../../mappings/index.ts';
+import type { DispatchRecord, Store, StoreResult } from '../core/index.ts';
+import type { AssessContext } from '../decisions/index.ts';
+
+/** What A004 said of rejection reasons: those in force now, and the system under which this environment takes them. */
+export interface RejectionReference {
+  /** Undefined while A004 has not been read. */
+  readonly reasons: AssessContext['rejectionReasons'];
+  readonly system: string | undefined;
+}
+
+/** Reads the rejection reasons in force at `now` from the store's mirror of A004. */
+export async function readRejectionReference(store: Store, now: string): Promise<StoreResult<RejectionReference>> {
+  const query = new URLSearchParams({ url: CODE_SYSTEM.appointmentCancellationReason });
+  const found = await store.search('CodeSystem', query.toString());
+  if (!found.ok) return found;
+  const mirror = found.value.matches[0] as CodeSystem | undefined;
+  if (mirror === undefined) return { ok: true, value: { reasons: undefined, system: undefined } };
+  return { ok: true, value: { reasons: rejectionReasons(mirror, now), system: environmentSystemOf(mirror) } };
+}
+
+/** What judging and sending a decision need to know besides the Task, as it is now. */
+export interface Rules {
+  readonly context: AssessContext;
+  readonly reference: RejectionReference;
+}
+
+const PRIORITIES: readonly ErsPriority[] = ['ROUTINE', 'URGENT', 'TWO_WEEK_WAIT'];
+
+/** Reads the rules for one review: facade and dispatch judge by the same (4.3). */
+export async function readRules(store: Store, record: DispatchRecord, now: string): Promise<StoreResult<Rules>> {
+  const reference = await readRejectionReference(store, now);
+  if (!reference.ok) return reference;
+  const currentPriority = PRIORITIES.find((priority) => priority === record.reviewed.priority);
+  const context: AssessContext = {
+    rejectionReasons: reference.value.reasons,
+    usableAttachments: new Set(),
+    ...(currentPriority === undefined ? {} : { currentPriority }),
+  };
+  return { ok: true, value: { context, reference: reference.value } };
+}
