@@ -12,6 +12,8 @@ export interface ServedOperation {
   readonly definition: string;
   /** Changes nothing and takes simple parameters, so that R4 lets it be called with GET. */
   readonly isSafe?: boolean;
+  /** The body is the file itself, not FHIR. */
+  readonly takesFile?: boolean;
 }
 
 const input = (name: string, type: string, documentation: string, min = 0): OperationDefinitionParameter =>
@@ -66,6 +68,20 @@ export const operationDefinitions: readonly OperationDefinition[] = [
       output('operation', 'code', 'The e-RS operation that would be called; absent if none would be.'),
       output('ersRequest', 'string', 'The very body that e-RS would get; absent if it gets none.'),
       output('ifMatch', 'string', 'The If-Match that e-RS would get.'),
+    ],
+  ),
+  operation(
+    'ers-attach',
+    'Task',
+    'instance',
+    'Keep a file for the decision on a review',
+    'The body is the file itself, of a type that e-RS takes, named in Content-Type; at most 5,242,880 bytes. What is said of it goes into headers, so that no free text stands in a URL. Answers 201 with the DocumentReference, which is bound to the Task and its patient: name it in an output of the type attachment in the deciding update. Any decision with an attachment is sent with the session of a signed-in clinician.',
+    true,
+    [
+      input('file', 'Binary', 'The body of the request, raw; its media type is Content-Type.', 1),
+      input('title', 'string', 'The file name, in Content-Disposition: attachment; filename="letter.pdf".', 1),
+      input('description', 'string', 'At most 200 characters, in Content-Description.'),
+      output('return', 'DocumentReference', 'The DocumentReference to name in Task.output.', 1),
     ],
   ),
   operation(
@@ -145,6 +161,7 @@ const ours = (code: string, type: ServedType | undefined, level: ServedOperation
 export const servedOperations: readonly ServedOperation[] = [
   ours('ers-send-decision', 'Task', 'instance'),
   ours('ers-validate-decision', 'Task', 'instance'),
+  { ...ours('ers-attach', 'Task', 'instance'), takesFile: true },
   ours('ers-refresh', 'ServiceRequest', 'instance'),
   ours('ers-fetch', 'ServiceRequest', 'type'),
   ours('ers-poll', undefined, 'system'),

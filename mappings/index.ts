@@ -12,6 +12,7 @@ export {
   withExtension,
   withoutExtension,
 } from './elements.ts';
+export { asciiFileName, fileNameOf, headerText } from './file-name.ts';
 export type { IdSpace, NhsNumber, OdsCode, Ubrn } from './ids.ts';
 export {
   hasValidCheckDigit,
@@ -61,6 +62,8 @@ export {
   taskKey,
 } from './keys.ts';
 export type * from './model.ts';
+export type { AttachedFile } from './outbound/decision-attachment.ts';
+export { attachedFile, decisionAttachment, freshFileName } from './outbound/decision-attachment.ts';
 export type { DecisionEnvironment, DecisionRequest } from './outbound/decision-request.ts';
 export { buildDecisionRequest } from './outbound/decision-request.ts';
 export {
@@ -77,6 +80,7 @@ export {
 export { CODE_SYSTEM, DATA_ABSENT_REASON, ersProfile, ukCoreProfile } from './systems.ts';
 export { AVAILABILITY } from './tables/availability.ts';
 export { normaliseSystem, referenceDataOf } from './tables/code-systems.ts';
+export { isNameOfType, UPLOAD_LIMITS, UPLOADABLE_TYPES } from './tables/file-types.ts';
 export { DECISION_OPERATION, OPERATION_PATH, REVIEW_OUTCOME } from './tables/operations.ts';
 export type { RequestPriority } from './tables/priority.ts';
 export { mapPriority, PRIORITY, toErsPriority } from './tables/priority.ts';

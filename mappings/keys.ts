@@ -50,6 +50,10 @@ export const summaryKey = (requestId: string): BusinessKey => key(SYSTEM.documen
 export const summaryBinaryKey = (requestId: string, version: number): BusinessKey =>
   key(SYSTEM.binary, `${requestId}.cri.v${version}`);
 
+/** A file that a reviewer attached to the review of that identifier (T-6). */
+export const decisionAttachmentKey = (task: string, serial: string): BusinessKey =>
+  key(SYSTEM.document, `${task}.${serial}`);
+
 /** I-9: an attachment's Binary; `sha1` in the Base64 of Attachment.hash. */
 export const attachmentBinaryKey = (requestId: string, attachmentId: string, sha1: string): BusinessKey =>
   key(SYSTEM.binary, `${requestId}.${attachmentId}.${sha1}`);

@@ -10,6 +10,7 @@ export { groupOf, REVIEW_MACHINE } from './machine.ts';
 export type { StepResult } from './outcomes.ts';
 export { exhausted, expired, invalid, recorded, refusedByErs } from './outcomes.ts';
 export { planConflict, planReview, planUnreadable } from './plan-review.ts';
+export { takesAttachments } from './read-decision.ts';
 export { isTerminal, settledInErs } from './settled.ts';
 export type { Episode, ReviewPlan, ReviewSituation } from './situation.ts';
 export { notesAdded } from './task-elements.ts';

@@ -55,6 +55,10 @@ const PARAMETERS: Readonly<
   'accept-book-later': { comment: 'required', pasFlag: false, priority: 'free', attachments: true },
   'return-with-advice': { comment: 'required', pasFlag: false, priority: 'current-only', attachments: true },
 };
+
+/** Whether a decision may carry files (T-6). */
+export const takesAttachments = (decision: DecisionCode): boolean => PARAMETERS[decision].attachments;
+
 type Presence = 'required' | 'forbidden' | 'by-reason';
 type Priority = 'free' | 'forbidden' | 'current-only';
 
@@ -309,6 +313,8 @@ function readAttachments(
     issue('attachment-not-allowed', expression, 'This decision takes no attachment.');
   else if (references.some((reference) => !usable.has(reference))) {
     issue('attachment-unusable', expression, 'An attachment must be made with $ers-attach on this Task.');
+  } else if (new Set(references).size < references.length) {
+    issue('attachment-unusable', expression, 'Name each attachment once: e-RS links a file to a referral once only.');
   }
   return references;
 }

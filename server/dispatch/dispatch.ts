@@ -85,7 +85,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     remember(review);
     const record = review.record.data;
     const now = clock.now().toISOString();
-    const rules = await readRules(store, record, now);
+    const rules = await readRules(store, record, review.task, now);
     if (!rules.ok) return { kind: 'later', afterMs: 2_000 };
     const { context, reference } = rules.value;
     const taken = takeOver(review.task, record, context, now);

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
+import { asciiFileName } from '../../mappings/index.ts';
 import type { ErsContext, Fate, Ubrn } from '../core/index.ts';
-import { asciiFileName } from './file-name.ts';
 import type { ErsHttp } from './http.ts';
 import { dropBody } from './read-answer.ts';
 

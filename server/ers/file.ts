@@ -1,8 +1,8 @@
 import { pipeline, Transform } from 'node:stream';
+import { fileNameOf } from '../../mappings/index.ts';
 import type { ErsFile, Fate } from '../core/index.ts';
 import type { Answer } from './exchange.ts';
 import { fateOf, rowOfTooLarge } from './fate-table.ts';
-import { fileNameOf } from './file-name.ts';
 
 /**
  * The file in an answer, streaming; undefined when its end could not be told from a break, or it is not of that type.

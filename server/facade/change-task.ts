@@ -83,7 +83,7 @@ async function judgeUpdate(
   if (review.task.meta.versionId !== versionId) return refuse('version-conflict');
   const proposed = propose(review.task);
   if (isRefusal(proposed)) return proposed;
-  const rules = await rulesFor(room, review);
+  const rules = await rulesFor(room, review, proposed.task);
   if (isRefusal(rules)) return rules;
   return { review, assessment: assess(review, proposed.task, rules) };
 }

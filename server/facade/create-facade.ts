@@ -1,6 +1,7 @@
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { describeError } from '../core/index.ts';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
+import { attachFile } from './attach-file.ts';
 import { expandValueSet } from './expand-value-set.ts';
 import { fetchReferral } from './fetch-referral.ts';
 import { serveHealth } from './health.ts';
@@ -15,7 +16,7 @@ import { reconcile } from './reconcile.ts';
 import { refreshReferral } from './refresh-referral.ts';
 import { respond } from './respond.ts';
 import { type Call, type FacadeRoom, furnish, type RouteOf } from './room.ts';
-import { findRoute } from './route.ts';
+import { findRoute, type Route, type Unrouted } from './route.ts';
 import { search } from './search.ts';
 import { sendDecision } from './send-decision.ts';
 import { notePattern, traceRequests } from './trace.ts';
@@ -33,10 +34,17 @@ export function createFacade(options: FacadeOptions): Express {
   app.set('query parser', false);
   app.use(traceRequests(options));
   serveHealth(app, options);
+  // The type of a body is judged by the interaction, which knows what it takes.
+  const readText = express.text({ type: () => true, limit: room.limits.maxBodyBytes, defaultCharset: 'utf-8' });
   app.use(
     BASE,
-    // The type of a body is judged by the interaction, which knows what it takes.
-    express.text({ type: () => true, limit: room.limits.maxBodyBytes, defaultCharset: 'utf-8' }),
+    (req: Request, res: Response, next: NextFunction) => {
+      const route = findRoute(req.method, pathOf(req), room.store.capabilities);
+      res.locals['route'] = route;
+      // A file is streamed by its operation.
+      if (takesFile(route)) next();
+      else readText(req, res, next);
+    },
     (req: Request, res: Response) => answerFhir(room, req, res),
   );
   app.use((req: Request, res: Response) => {
@@ -53,9 +61,8 @@ export function createFacade(options: FacadeOptions): Express {
 
 async function answerFhir(room: FacadeRoom, req: Request, res: Response): Promise<void> {
   const mark = req.url.indexOf('?');
-  const path = mark < 0 ? req.url : req.url.slice(0, mark);
   const query = new URLSearchParams(mark < 0 ? '' : req.url.slice(mark + 1));
-  const found = findRoute(req.method, path, room.store.capabilities);
+  const found = res.locals['route'] as Route | Unrouted;
   notePattern(res, BASE + found.pattern);
   if ('refusal' in found) return respond(req, res, found.refusal, false);
   const isBinary = found.kind === 'read' && found.type === 'Binary';
@@ -64,8 +71,14 @@ async function answerFhir(room: FacadeRoom, req: Request, res: Response): Promis
   // A body means nothing with GET (RFC 9110 9.3.1).
   const hasBody = typeof req.body === 'string' && req.method !== 'GET' && req.method !== 'HEAD';
   const body = hasBody ? (req.body as string) : undefined;
-  respond(req, res, await carryOut(room, { route: found, headers: req.headers, query, body }), wanted.isPretty);
+  const file = takesFile(found) ? { file: req } : {};
+  const call = { route: found, headers: req.headers, query, body, ...file };
+  respond(req, res, await carryOut(room, call), wanted.isPretty);
 }
+
+const pathOf = ({ url }: Request): string => url.split('?', 1)[0] ?? '';
+
+const takesFile = (route: Route | Unrouted): boolean => 'takesFile' in route && route.takesFile === true;
 
 function carryOut(room: FacadeRoom, { route, ...rest }: Call): Promise<Answer> {
   switch (route.kind) {
@@ -94,6 +107,7 @@ type Operation = (room: FacadeRoom, call: Call<RouteOf<'operation'>>) => Promise
 const OPERATIONS: Readonly<Record<string, Operation>> = {
   'ers-send-decision': sendDecision,
   'ers-validate-decision': validateDecision,
+  'ers-attach': attachFile,
   'ers-refresh': refreshReferral,
   'ers-fetch': fetchReferral,
   'ers-poll': pollService,

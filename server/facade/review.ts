@@ -28,9 +28,9 @@ export async function loadReview({ store }: FacadeRoom, taskId: string): Promise
   return { task: task.value, record: review.value.record };
 }
 
-/** What the rules need to know besides the Task; a store that does not answer now is no rule that was broken. */
-export async function rulesFor({ store, clock }: FacadeRoom, { record }: Review): Promise<Rules | Refusal> {
-  const rules = await readRules(store, record.data, clock.now().toISOString());
+/** What judging a Task needs to know besides it; a store that does not answer now is no rule that was broken. */
+export async function rulesFor({ store, clock }: FacadeRoom, { record }: Review, task: Task): Promise<Rules | Refusal> {
+  const rules = await readRules(store, record.data, task, clock.now().toISOString());
   return rules.ok ? rules.value : refuseForStore(rules);
 }
 

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
 import { capabilityStatement } from '../../conformance/index.ts';
 import { DEFAULT_LIMITS, type FacadeLimits, type FacadeOptions } from './options.ts';
 import { type PagingTokens, pagingTokens } from './paging-token.ts';
@@ -21,6 +22,8 @@ export interface Call<R extends Route = Route> {
   readonly query: URLSearchParams;
   /** The body's text; undefined when there is none. */
   readonly body: string | undefined;
+  /** The body as it comes in, for an operation that takes a file. */
+  readonly file?: Readable;
 }
 
 export type RouteOf<Kind extends Route['kind']> = Extract<Route, { kind: Kind }>;

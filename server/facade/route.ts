@@ -19,7 +19,13 @@ export type Route = { readonly pattern: string } & (
   | { readonly kind: 'update'; readonly type: ServedType; readonly id: string }
   | { readonly kind: 'patch'; readonly type: ServedType; readonly id: string }
   | { readonly kind: 'vread'; readonly type: ServedType; readonly id: string; readonly versionId: string }
-  | { readonly kind: 'operation'; readonly type?: ServedType; readonly code: string; readonly id?: string }
+  | {
+      readonly kind: 'operation';
+      readonly type?: ServedType;
+      readonly code: string;
+      readonly id?: string;
+      readonly takesFile?: boolean;
+    }
 );
 
 export interface Unrouted {
@@ -149,6 +155,7 @@ function operationTarget(
     pattern,
     ...(type === undefined ? {} : { type }),
     ...(id === undefined ? {} : { id }),
+    ...(operation.takesFile ? { takesFile: true } : {}),
   };
   // R4 lets an operation that changes nothing and takes simple parameters be called with GET.
   return { pattern, methods: operation.isSafe ? { GET: route, POST: route } : { POST: route } };

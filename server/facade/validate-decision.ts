@@ -28,7 +28,7 @@ export async function validateDecision(room: FacadeRoom, call: Call<RouteOf<'ope
   if (isRefusal(review)) return review;
   const proposed = propose?.(review.task);
   if (proposed !== undefined && isRefusal(proposed)) return parameters([{ name: 'outcome', resource: proposed.body }]);
-  const rules = await rulesFor(room, review);
+  const rules = await rulesFor(room, review, proposed?.task ?? review.task);
   if (isRefusal(rules)) return rules;
   const verdict = proposed ? verdictOf(assess(review, proposed.task, rules)) : judgeAsItIs(review, rules);
   const { outcome, command } = verdict;

@@ -1,7 +1,8 @@
-import type { CodeSystem } from '@medplum/fhirtypes';
+import type { CodeSystem, Task } from '@medplum/fhirtypes';
 import { CODE_SYSTEM, type ErsPriority, environmentSystemOf, rejectionReasons } from '../../mappings/index.ts';
 import type { DispatchRecord, Store, StoreResult } from '../core/index.ts';
 import type { AssessContext } from '../decisions/index.ts';
+import { usableAttachments } from './usable-attachments.ts';
 
 /** What A004 said of rejection reasons: those in force now, and the system under which this environment takes them. */
 export interface RejectionReference {
@@ -28,14 +29,24 @@ export interface Rules {
 
 const PRIORITIES: readonly ErsPriority[] = ['ROUTINE', 'URGENT', 'TWO_WEEK_WAIT'];
 
-/** Reads the rules for one review: facade and dispatch judge by the same (4.3). */
-export async function readRules(store: Store, record: DispatchRecord, now: string): Promise<StoreResult<Rules>> {
+/**
+ * Reads the rules for one review: facade and dispatch judge by the same (4.3).
+ * @param task the Task to be judged: its attachments are looked up; undefined when somebody deleted it
+ */
+export async function readRules(
+  store: Store,
+  record: DispatchRecord,
+  task: Task | undefined,
+  now: string,
+): Promise<StoreResult<Rules>> {
   const reference = await readRejectionReference(store, now);
   if (!reference.ok) return reference;
+  const usable = await usableAttachments(store, record, task);
+  if (!usable.ok) return usable;
   const currentPriority = PRIORITIES.find((priority) => priority === record.reviewed.priority);
   const context: AssessContext = {
     rejectionReasons: reference.value.reasons,
-    usableAttachments: new Set(),
+    usableAttachments: usable.value,
     ...(currentPriority === undefined ? {} : { currentPriority }),
   };
   return { ok: true, value: { context, reference: reference.value } };

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { asciiFileName, fileNameOf } from '../../server/ers/file-name.ts';
+import { asciiFileName, fileNameOf } from '../../mappings/index.ts';
 import { createFakeClock } from '../budget/fake-clock.ts';
 import { readFile } from './endpoints.ts';
 import {

@@ -62,3 +62,20 @@ function clean(name: string): string | undefined {
   const printable = last.replace(/\p{Cc}/gu, '').trim();
   return printable === '' || printable === '.' || printable === '..' ? undefined : printable.slice(0, 255);
 }
+
+/**
+ * A header's text: RFC 8187's `UTF-8''Caf%C3%A9` decoded, and UTF-8 that a client sent as it is, which HTTP libraries
+ * hand over as Latin-1.
+ */
+export function headerText(value: string | undefined): string | undefined {
+  if (value === undefined) return undefined;
+  const extended = /^\s*([\w-]+)'[\w-]*'(\S*)\s*$/.exec(value);
+  const decoded = extended && decode(percentBytes(extended[2] ?? ''), extended[1] ?? '');
+  if (decoded) return decoded;
+  if (/^[\x20-\x7e\t]*$/.test(value)) return value;
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(value, 'latin1'));
+  } catch {
+    return value;
+  }
+}
