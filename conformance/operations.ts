@@ -66,7 +66,11 @@ export const operationDefinitions: readonly OperationDefinition[] = [
       input('task', 'Task', 'The Task that would be sent with PUT.'),
       output('outcome', 'OperationOutcome', 'Every rule that is broken, or that all is well.', 1),
       output('operation', 'code', 'The e-RS operation that would be called; absent if none would be.'),
-      output('ersRequest', 'string', 'The very body that e-RS would get; absent if it gets none.'),
+      output(
+        'ersRequest',
+        'string',
+        'The very body that e-RS would get, but for the URL of a file that is not uploaded yet; absent if it gets none.',
+      ),
       output('ifMatch', 'string', 'The If-Match that e-RS would get.'),
     ],
   ),

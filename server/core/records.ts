@@ -5,6 +5,7 @@ import type {
   DecisionCommand,
   DecisionOperation,
   Ubrn,
+  UploadedAttachment,
   WorklistItem,
   WorklistName,
 } from '../../mappings/index.ts';
@@ -114,12 +115,16 @@ export interface DispatchRecord {
     readonly requestContextStatus?: string;
     readonly priority?: string;
   };
+  /** Names under which files of this review were, or may have been, uploaded: none is used twice (A020). */
+  readonly uploadNames?: readonly string[];
   /** The decision that is queued, waiting or being sent; absent while undecided and when final. */
   readonly decision?: {
     readonly code: DecisionCode;
     /** What e-RS will be told, taken from the deciding update; later edits of the Task do not change it. */
     readonly command: DecisionCommand;
     readonly queuedAt: string;
+    /** Files that go with it, as the Task names them; `uploaded` as soon as e-RS is known to have one (A020, T-6). */
+    readonly attachments?: readonly { readonly reference: string; readonly uploaded?: UploadedAttachment }[];
     /** Reference to the one who decided, as the Task's note or owner names them; unverified (architecture 10). */
     readonly decider?: string;
     /** Attempts so far, all known not to have been applied but perhaps the last. */

@@ -85,9 +85,10 @@ export function nextDelivery(
   return { kind: 'send', version: record.sendable.version };
 }
 
-/** e-RS has refused the application this decision: it is not asked again without a user (E-7). */
+/** Files are uploaded by users only (T-6); and what e-RS has refused the application is not asked again without one (E-7). */
 const needsUser = (record: DispatchRecord, decision: QueuedDecision): boolean =>
-  reviewStatusOf(record.baseline) === 'awaiting-user-authorisation' && decision.lastAttempt?.mode === 'application';
+  (decision.attachments ?? []).length > 0 ||
+  (reviewStatusOf(record.baseline) === 'awaiting-user-authorisation' && decision.lastAttempt?.mode === 'application');
 
 const giveBack = (decision: QueuedDecision): DeliveryStep =>
   isInDoubt(decision) ? { kind: 'unknowable' } : { kind: 'give-back' };

@@ -1,3 +1,5 @@
+import type { ErsRefusal } from '../core/index.ts';
+
 /**
  * What a documented e-RS error code means to a clinician, for `Task.statusReason.text`; the code itself is beside it.
  * Source: provider-api 2.3; E-6
@@ -31,9 +33,35 @@ const MEANING = new Map(
   }),
 );
 
+/** The same for an upload (A020), where some codes mean something else. */
+const MEANING_OF_UPLOAD = new Map(
+  Object.entries({
+    MISSING_VALUE: 'e-RS misses the name of the attachment.',
+    INVALID_VALUE: 'e-RS does not take the name of the attachment: it is too long or of the wrong form.',
+    INAPPROPRIATE_VALUE: 'e-RS does not take attachments of this type.',
+    CONFLICTING_VALUES: 'The name of the attachment does not fit its type.',
+    FILE_SIZE_ERROR: 'The attachment is empty or too large for e-RS.',
+  }),
+);
+/** Servers before e-RS refuse a file without a code of e-RS's. */
+const UPLOAD_CODE_OF_STATUS = new Map([
+  [413, 'FILE_SIZE_ERROR'],
+  [415, 'INAPPROPRIATE_VALUE'],
+]);
+
+/** Every documented e-RS error code of an upload. */
+export const ERS_UPLOAD_CODES: readonly string[] = [...MEANING_OF_UPLOAD.keys()];
+
 /** Every documented e-RS error code of a decision call. */
 export const ERS_ERROR_CODES: readonly string[] = [...MEANING.keys()];
 
 /** The sentence for a code; e-RS's lists are open-ended, so an unknown one is named as it is. */
 export const ersRefusalText = (ersCode: string | undefined): string =>
   `${MEANING.get(ersCode ?? '') ?? 'e-RS refused the decision.'} Nothing was recorded.`;
+
+/** The sentence for an upload that e-RS refused: the decision was not sent without its attachment. */
+export function uploadRefusalText({ ersCode, status }: ErsRefusal): string {
+  const code = ersCode ?? UPLOAD_CODE_OF_STATUS.get(status ?? 0) ?? '';
+  const meaning = MEANING_OF_UPLOAD.get(code) ?? MEANING.get(code) ?? 'e-RS refused the attachment.';
+  return `${meaning} Nothing was recorded.`;
+}

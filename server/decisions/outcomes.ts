@@ -10,7 +10,7 @@ import {
 import { CODES, type DispatchRecord, type ErsRefusal } from '../core/index.ts';
 import type { DecisionIssue } from './assessment.ts';
 import type { QueuedDecision } from './delivery.ts';
-import { ersRefusalText } from './ers-refusals.ts';
+import { ersRefusalText, uploadRefusalText } from './ers-refusals.ts';
 import { type Failure, reopened } from './reopened.ts';
 import { withOffered, withOutputs } from './task-elements.ts';
 
@@ -58,7 +58,32 @@ function givenBack({ task, record }: StepResult, failure: Failure): StepResult {
 }
 
 /** E-6 */
-export function refusedByErs(step: StepResult, decision: QueuedDecision, refusal: ErsRefusal): StepResult {
+export const refusedByErs = (step: StepResult, decision: QueuedDecision, refusal: ErsRefusal): StepResult =>
+  refusedWith(step, decision, refusal, {
+    shown: ersRefusalText(refusal.ersCode),
+    text: 'e-RS refused the decision',
+    correlation: correlationOf(decision),
+  });
+
+/** E-6 for A020: a decision does not go without its attachments. */
+export const uploadRefused = (
+  step: StepResult,
+  decision: QueuedDecision,
+  refusal: ErsRefusal,
+  correlationId: string,
+): StepResult =>
+  refusedWith(step, decision, refusal, {
+    shown: uploadRefusalText(refusal),
+    text: 'e-RS refused an attachment of the decision',
+    correlation: `; correlation ${correlationId}`,
+  });
+
+function refusedWith(
+  step: StepResult,
+  decision: QueuedDecision,
+  refusal: ErsRefusal,
+  { shown, text, correlation }: { shown: string; text: string; correlation: string },
+): StepResult {
   // The system stands there even without a code: by it the reason is known to be a leftover (T-7).
   const { ersCode } = refusal;
   const coding = [{ system: CODE_SYSTEM.apiErrorCode, ...(ersCode === undefined ? {} : { code: ersCode }) }];
@@ -66,13 +91,13 @@ export function refusedByErs(step: StepResult, decision: QueuedDecision, refusal
   return givenBack(step, {
     businessStatus: 'decision-refused',
     failed: decision.code,
-    reason: { coding, text: ersRefusalText(ersCode) },
+    reason: { coding, text: shown },
     issues: [
       {
         severity: 'error',
         code: 'processing',
-        details: { coding, text: 'e-RS refused the decision' },
-        diagnostics: `${status} from e-RS${correlationOf(decision)}`,
+        details: { coding, text },
+        diagnostics: `${status} from e-RS${correlation}`,
       },
     ],
   });

@@ -22,6 +22,7 @@ import {
 import { loadReview, type RejectionReference, type Review } from '../reviews/index.ts';
 import type { DispatchRoom } from './room.ts';
 import { landRecorded, settle } from './settle.ts';
+import { uploadNext } from './upload.ts';
 import { attemptAudit } from './witness.ts';
 import { writeStep } from './write.ts';
 
@@ -33,6 +34,7 @@ import { writeStep } from './write.ts';
 //
 // Steps, and what a crash right after each leaves behind:
 //   1 take over (take-over.ts): nothing was written; the Task still differs from its record and is found again.
+//   1a-1c upload the files that go with the decision, one after the other (upload.ts): what is written is how far it came.
 //   2 write the attempt: outcome `unknown`, Task `decision-sending`; found again and settled by reading e-RS, although
 //     the call may never have left.
 //   3 call e-RS: the same.
@@ -109,9 +111,12 @@ async function send(
   reference: RejectionReference,
 ): Promise<Next> {
   if (decision.code === 'reject' && reference.system === undefined) return later(RETRY_MS);
+  const upload = await uploadNext(options, hand, decision, identified);
+  if (upload.kind === 'rule') return apply(options, upload.hand, upload.decision, upload.step, upload.witnesses);
+  if (upload.kind === 'next') return upload.next;
   const request = buildDecisionRequest(decision.command, {
     rejectionReasonSystem: reference.system ?? '',
-    attachments: [],
+    attachments: (decision.attachments ?? []).flatMap(({ uploaded }) => uploaded ?? []),
     ...priorityOf(hand.step.record),
   });
   const attempt = attemptOf(decision, request, version, identified, options.clock.now().toISOString());

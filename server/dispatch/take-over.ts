@@ -64,6 +64,9 @@ export function takeOver(
               code: assessment.decision,
               command: assessment.command,
               queuedAt: now,
+              ...(assessment.attachments.length === 0
+                ? {}
+                : { attachments: assessment.attachments.map((reference) => ({ reference })) }),
               ...(assessment.decider === undefined ? {} : { decider: assessment.decider }),
               attempts: 0,
               resendUsed: false,

@@ -12,11 +12,11 @@ import {
   ukCoreProfile,
 } from '../../mappings/index.ts';
 import type { DispatchRecord } from '../core/index.ts';
-import type { Attempt } from '../decisions/index.ts';
 
-const OPERATION_DISPLAY: Readonly<Record<DecisionOperation, string>> = {
+const OPERATION_DISPLAY: Readonly<Record<DecisionOperation | 'A020', string>> = {
   A013: 'Accept referral',
   A014: 'Reject referral',
+  A020: 'Upload file to document store',
   A022: 'Cancel appointment, action later',
   A028: 'Record review outcome',
 };
@@ -64,10 +64,20 @@ function authorOf(decision: { decider?: string; sender?: string }, ids: IdSpace)
 const engineReference = (ids: IdSpace): Reference<Device> =>
   referenceTo<Device>('Device', ids, deviceKey('engine'), { identifier: deviceKey('engine') });
 
-/** One e-RS decision call, as the NHS audit list wants it. Source: example 23; E-3 */
+/** A call that changes something in e-RS. */
+export interface AuditedCall {
+  readonly operation: DecisionOperation | 'A020';
+  readonly correlationId: string;
+  /** SDS user id of the one in whose session it was made. */
+  readonly sender?: string;
+  readonly number?: number;
+  readonly version?: number;
+}
+
+/** One e-RS decision call or upload, as the NHS audit list wants it. Source: example 23; E-3 */
 export function attemptAudit(
   task: Task,
-  attempt: Attempt,
+  attempt: AuditedCall,
   answer: { status?: number; ersRequestId?: string; recorded: string; isRecorded: boolean },
   ids: IdSpace,
 ): AuditEvent {
@@ -75,8 +85,8 @@ export function attemptAudit(
   const detail: [string, string | undefined][] = [
     ['X-Correlation-ID', attempt.correlationId],
     ['X-Request-ID', answer.ersRequestId],
-    ['If-Match', `W/"${attempt.version}"`],
-    ['attempt', String(attempt.number)],
+    ['If-Match', attempt.version === undefined ? undefined : `W/"${attempt.version}"`],
+    ['attempt', attempt.number === undefined ? undefined : String(attempt.number)],
   ];
   return {
     resourceType: 'AuditEvent',

@@ -1,5 +1,10 @@
 import type { OperationOutcome, Parameters, ParametersParameter } from '@medplum/fhirtypes';
-import { buildDecisionRequest, CODE_SYSTEM, type DecisionCommand } from '../../mappings/index.ts';
+import {
+  buildDecisionRequest,
+  CODE_SYSTEM,
+  type DecisionCommand,
+  type UploadedAttachment,
+} from '../../mappings/index.ts';
 import { assessFound } from '../decisions/index.ts';
 import type { Rules } from '../reviews/index.ts';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
@@ -14,7 +19,11 @@ import type { Call, FacadeRoom, RouteOf } from './room.ts';
 interface Verdict {
   readonly outcome: OperationOutcome;
   readonly command?: DecisionCommand;
+  readonly attachments?: readonly { readonly reference: string; readonly uploaded?: UploadedAttachment }[];
 }
+
+/** e-RS names a file when it is uploaded, just before the decision. */
+const URL_BEFORE_UPLOAD = 'Binary/named-by-e-RS-at-upload';
 
 /**
  * `$ers-validate-decision`: what a PATCH (`patch`) or PUT (`task`) would do, or what the Task as it is means to e-RS.
@@ -32,7 +41,8 @@ export async function validateDecision(room: FacadeRoom, call: Call<RouteOf<'ope
   if (isRefusal(rules)) return rules;
   const verdict = proposed ? verdictOf(assess(review, proposed.task, rules)) : judgeAsItIs(review, rules);
   const { outcome, command } = verdict;
-  const about = command ? requestParameters(review, command, rules) : [];
+  const attachments = await shown(room, verdict.attachments ?? []);
+  const about = command ? requestParameters(review, command, rules, attachments) : [];
   return parameters([{ name: 'outcome', resource: outcome }, ...about]);
 }
 
@@ -73,7 +83,7 @@ function readProposal({ limits }: FacadeRoom, call: Call): Propose | Refusal | u
 /** A decision that the engine has taken over already is what e-RS will be told, whatever the Task says by now. */
 function judgeAsItIs({ task, record }: Review, { context }: Rules): Verdict {
   const { baseline, offered, decision } = record.data;
-  if (decision) return decided(decision.command);
+  if (decision) return decided(decision.command, decision.attachments);
   return verdictOf(assessFound({ baseline, task, offered, context }).assessment);
 }
 
@@ -82,26 +92,47 @@ function verdictOf(assessment: ReturnType<typeof assessFound>['assessment']): Ve
     case 'refused':
       return { outcome: decisionOutcome(assessment.issues) };
     case 'decided':
-      return decided(assessment.command);
+      return decided(
+        assessment.command,
+        assessment.attachments.map((reference) => ({ reference })),
+      );
     default:
       return { outcome: successOutcome('All is well. e-RS would not be called: this is no decision.') };
   }
 }
 
-const decided = (command: DecisionCommand): Verdict => ({
+const decided = (command: DecisionCommand, attachments: Verdict['attachments'] = []): Verdict => ({
+  attachments,
   outcome: successOutcome(`All is well. e-RS would be told: ${command.decision}.`),
   command,
 });
+
+/** The files of a decision as e-RS will be told of them. */
+async function shown(
+  { store, clock }: FacadeRoom,
+  attachments: NonNullable<Verdict['attachments']>,
+): Promise<readonly UploadedAttachment[]> {
+  const indexed = clock.now().toISOString();
+  return Promise.all(
+    attachments.map(async ({ reference, uploaded }) => {
+      if (uploaded) return uploaded;
+      const document = await store.read('DocumentReference', reference.slice('DocumentReference/'.length));
+      const { description } = document.ok ? document.value : {};
+      return { url: URL_BEFORE_UPLOAD, indexed, ...(description === undefined ? {} : { description }) };
+    }),
+  );
+}
 
 function requestParameters(
   { record }: Review,
   command: DecisionCommand,
   { context: { currentPriority }, reference }: Rules,
+  attachments: readonly UploadedAttachment[],
 ): ParametersParameter[] {
   const { operation, body } = buildDecisionRequest(command, {
     rejectionReasonSystem: reference.system ?? CODE_SYSTEM.appointmentCancellationReason,
     ...(currentPriority === undefined ? {} : { currentPriority }),
-    attachments: [],
+    attachments,
   });
   return [
     { name: 'operation', valueCode: operation },

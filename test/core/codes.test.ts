@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { CODES } from '../../server/core/index.ts';
-import { ERS_ERROR_CODES, ersRefusalText } from '../../server/decisions/index.ts';
+import { ERS_ERROR_CODES, ERS_UPLOAD_CODES, ersRefusalText, uploadRefusalText } from '../../server/decisions/index.ts';
 import { ACCESS_REFUSALS } from '../../server/ers/index.ts';
 
 const PAGE = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8');
@@ -29,6 +29,16 @@ describe('docs/errors.md', () => {
   test('lists every documented e-RS error code with the sentence that a clinician reads', () => {
     const listed = Object.fromEntries(rows.filter((row) => row.length === 2).map(([code, text]) => [code, text]));
     expect(listed).toEqual(Object.fromEntries(ERS_ERROR_CODES.map((code) => [`\`${code}\``, ersRefusalText(code)])));
+  });
+
+  test('lists every documented code of a refused upload, and the statuses that stand for one, with its own sentence', () => {
+    const listed = rows.filter((row) => row.length === 3);
+    expect(listed.map(([code]) => code)).toEqual(ERS_UPLOAD_CODES.map((code) => `\`${code}\``));
+    for (const [code = '', also = '', text] of listed) {
+      expect(uploadRefusalText({ ersCode: code.slice(1, -1), status: 422 })).toBe(text);
+      const status = /\d+/.exec(also)?.[0];
+      if (status !== undefined) expect(uploadRefusalText({ status: Number(status) })).toBe(text);
+    }
   });
 
   test('lists every refusal of access with what it means and what to do, as check-ers says it', () => {

@@ -62,6 +62,14 @@ describe('a decision at rest', () => {
     expect(next(waiting, { channel: 'user' })).toEqual({ kind: 'send', version: 5 });
   });
 
+  test('T-6, E-7: with an attachment it waits for a user, whatever the site may send unattended', () => {
+    const { decision, ...review } = decided('accept-book-later');
+    const withFile = { ...review, decision: { ...decision, attachments: [{ reference: 'DocumentReference/1' }] } };
+    expect(next(withFile, { channel: 'application' })).toEqual({ kind: 'await-user' });
+    expect(next(withFile, { channel: 'user' })).toMatchObject({ kind: 'send' });
+    expect(next({ ...review, decision }, { channel: 'application' })).toMatchObject({ kind: 'send' });
+  });
+
   test('E-8: it is not sent before its next attempt is due', () => {
     const review = attempted('accept', { nextAttemptAt: instantIn(4_000) }, { outcome: 'not-applied' });
     expect(next(review)).toEqual({ kind: 'wait', until: instantIn(4_000) });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { CODE_SYSTEM, outputsOf } from '../../mappings/index.ts';
 import { businessStatusOf, signIn } from '../sign-in.ts';
-import { openWard, type Ward } from './ward.ts';
+import { openWard, reach, successes, type Ward } from './ward.ts';
 
 const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
 const reject = [
@@ -12,20 +12,6 @@ const reject = [
     value: { coding: [{ system: CODE_SYSTEM.appointmentCancellationReason, code: 'SERVICE_INAPPROPRIATE' }] },
   },
 ];
-
-/** Settles until the Task's businessStatus is one of these; what is scheduled for later comes by the dispatch's own loop. */
-async function reach(ward: Ward, ubrn: string, ...wanted: string[]): Promise<string> {
-  const startedMs = performance.now();
-  for (;;) {
-    await ward.dispatch.settled();
-    const status = businessStatusOf(await ward.taskOf(ubrn)) ?? '';
-    if (wanted.includes(status) || performance.now() - startedMs > 12_000) return status;
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-}
-
-const successes = async (ward: Ward, endpoint: string, ubrn: string): Promise<number> =>
-  (await ward.calls(endpoint)).filter((call) => call.ubrn === ubrn && call.status === 200).length;
 
 describe('delivery', () => {
   let ward: Ward;

@@ -1,10 +1,20 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Task } from '@medplum/fhirtypes';
 import { searchParameters } from '../../conformance/index.ts';
-import { idSpace, mapReferenceData, mapWorklist, parseUbrn, taskKey, type WorklistItem } from '../../mappings/index.ts';
+import {
+  decisionAttachment,
+  idSpace,
+  mapReferenceData,
+  mapWorklist,
+  parseUbrn,
+  taskKey,
+  type WorklistItem,
+} from '../../mappings/index.ts';
 import { createBudget } from '../../server/budget/index.ts';
 import {
   type Alerts,
@@ -30,7 +40,7 @@ import { createErsClient } from '../../server/ers/index.ts';
 import { createLanding, type Landing } from '../../server/landing/index.ts';
 import { openEmbeddedStore, readRecord } from '../../server/store/index.ts';
 import { type Simulator, startSimulator } from '../../simulator/index.ts';
-import { signIn } from '../sign-in.ts';
+import { businessStatusOf, signIn } from '../sign-in.ts';
 
 /** Dispatch with its real neighbours and the simulator; worklists are read on demand, so that a test says when. */
 export interface Ward extends AsyncDisposable {
@@ -50,7 +60,9 @@ export interface Ward extends AsyncDisposable {
   recordOf(ubrn: string): Promise<DispatchRecord>;
   /** Writes a decision straight into the store. */
   decide(ubrn: string, operations: readonly unknown[]): Promise<void>;
-  calls(endpoint: string): Promise<readonly { status: number; ubrn?: string; ifMatch?: string }[]>;
+  /** Keeps a file for the review, as $ers-attach does; answers the reference to name. */
+  attach(ubrn: string, file?: { title?: string; description?: string }): Promise<string>;
+  calls(endpoint: string): Promise<readonly { seq: number; status: number; ubrn?: string; ifMatch?: string }[]>;
   /** Ends the engine's process, as it were, and starts another over the same store. */
   restartDispatch(): Promise<void>;
 }
@@ -245,8 +257,23 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
       const written = await store.patch('Task', task.id, operations);
       if (!written.ok) throw new Error(JSON.stringify(written));
     },
+    async attach(ubrn, { title = 'form.pdf', description } = {}) {
+      const { taskId, baseline } = await ward.recordOf(ubrn);
+      const contentType = 'application/pdf';
+      const bytes = await store.putBinary(Readable.from([Buffer.from('%PDF-1.4 synthetic form')]), { contentType });
+      if (!bytes.ok) throw new Error(bytes.code);
+      const { id: binaryId, size, sha1 } = bytes.value;
+      const document = decisionAttachment(
+        { ...baseline, id: taskId },
+        { binaryId, title, contentType, size, sha1, ...(description === undefined ? {} : { description }) },
+        { serial: randomUUID(), at: clock.now().toISOString() },
+      );
+      const created = await store.create(document);
+      if (!created.ok) throw new Error(JSON.stringify(created.outcome));
+      return `DocumentReference/${created.value.resource.id}`;
+    },
     async calls(endpoint) {
-      const answer = await ward.control<{ calls: { endpoint: string; status: number }[] }>('GET', 'calls');
+      const answer = await ward.control<{ calls: { seq: number; endpoint: string; status: number }[] }>('GET', 'calls');
       return answer.calls.filter((call) => call.endpoint === endpoint);
     },
     async restartDispatch() {
@@ -262,3 +289,17 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
   };
   return ward;
 }
+
+/** Settles until the Task's businessStatus is one of these; what is scheduled for later comes by the dispatch's own loop. */
+export async function reach(ward: Ward, ubrn: string, ...wanted: string[]): Promise<string> {
+  const startedMs = performance.now();
+  for (;;) {
+    await ward.dispatch.settled();
+    const status = businessStatusOf(await ward.taskOf(ubrn)) ?? '';
+    if (wanted.includes(status) || performance.now() - startedMs > 12_000) return status;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+export const successes = async (ward: Ward, endpoint: string, ubrn: string): Promise<number> =>
+  (await ward.calls(endpoint)).filter((call) => call.ubrn === ubrn && call.status === 200).length;

@@ -1,6 +1,6 @@
 import { request as httpRequest } from 'node:http';
 import { describe, expect, test } from '@jest/globals';
-import type { DocumentReference, OperationOutcome, Task } from '@medplum/fhirtypes';
+import type { DocumentReference, OperationOutcome, Parameters, Task } from '@medplum/fhirtypes';
 import request from 'supertest';
 import { CODE_SYSTEM, isNameOfType, makeOutput, reviewStatusOf, UPLOADABLE_TYPES } from '../../mappings/index.ts';
 import { type FacadeWorldOptions, PDF, startFacade, type World } from './world.ts';
@@ -237,6 +237,28 @@ describe('a decision with attachments', () => {
       redirect(`DocumentReference/${one.body.id}`, `DocumentReference/${two.body.id}`),
     );
     expect([answer.status, reviewStatusOf(answer.body)]).toEqual([200, 'decision-queued']);
+  });
+
+  test('T-6: $ers-validate-decision shows what e-RS would be told of the file, and judges it by the same rule', async () => {
+    await using world = await startFacade();
+    const made = await attach(world, { headers: { ...NAMED, 'Content-Description': 'Rapid access form' } });
+    const ask = (reference: string) =>
+      request(world.url)
+        .post('/fhir/R4/Task/task-1/$ers-validate-decision')
+        .type('application/fhir+json')
+        .send({
+          resourceType: 'Parameters',
+          parameter: [{ name: 'patch', valueString: JSON.stringify(redirect(reference)) }],
+        });
+    const named = (body: Parameters, name: string) => body.parameter?.find((one) => one.name === name);
+    const good = await ask(`DocumentReference/${made.body.id}`);
+    const body = JSON.parse(named(good.body, 'ersRequest')?.valueString ?? '{}');
+    expect(body.parameter.at(-1)).toMatchObject({
+      name: 'providerAttachmentFile',
+      resource: { description: 'Rapid access form', status: 'current' },
+    });
+    const bad = await ask('DocumentReference/none');
+    expect(JSON.stringify(named(bad.body, 'outcome'))).toContain('attachment-unusable');
   });
 
   test.each<[string, (world: World, made: DocumentReference & { id: string }) => Promise<string[]>]>([

@@ -146,6 +146,41 @@ describe('the five decisions', () => {
     },
   );
 
+  test('T-6 D3: a redirect with a file that was attached at the facade reaches e-RS once, with the file, and both ends show it', async () => {
+    const { ubrn, task } = await referredTask('booked-direct');
+    const made = await fetch(`${world.fhir}/Task/${task.id}/$ers-attach`, {
+      method: 'POST',
+      headers: {
+        'Content-Type': 'text/plain',
+        'Content-Disposition': 'attachment; filename="rapid access.txt"',
+        'Content-Description': 'Rapid access form',
+      },
+      body: 'Synthetic form.',
+    });
+    const { id } = (await made.json()) as { id: string };
+    expect(made.status).toBe(201);
+    const reference = `DocumentReference/${id}`;
+    const [decided, code, note] = DECISIONS[2].patch;
+    const output = add('/output', [parameter('attachment', { valueReference: { reference } })]);
+    const answer = await world.patch(task, [decided, code, note, output]);
+    expect(answer.status).toBe(200);
+    await world.settled();
+    expect(businessStatusOf(await world.taskOf(ubrn))).toBe('redirected');
+    const there = await world.control<{ attachments: { title: string }[] }>('GET', `referrals/${ubrn}`);
+    expect(there.attachments.map(({ title }) => title)).toEqual(['rapid access.txt']);
+    const calls = (await world.calls('A022')).filter((call) => call.ubrn === ubrn);
+    expect(calls.map(({ status, mode }) => [status, mode])).toEqual([[200, 'user']]);
+    const ours = (await (await world.get(reference)).json()) as { status: string };
+    expect(ours.status).toBe('current');
+    const all = (await (
+      await world.get(`DocumentReference?related=ServiceRequest/${(await world.referralOf(ubrn)).id}`)
+    ).json()) as {
+      entry: { resource: { description?: string } }[];
+    };
+    // Ours, and e-RS's own copy of it.
+    expect(all.entry.filter(({ resource }) => resource.description === 'Rapid access form')).toHaveLength(2);
+  });
+
   test.each(DECISIONS)(
     'D3: $name written straight into the store by another program reaches e-RS exactly once, too',
     async (decision) => {
