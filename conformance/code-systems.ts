@@ -144,6 +144,7 @@ const DECISION_ISSUE = {
   'left-worklist': ['e-RS no longer asks for this review.'],
   'moved-away': ['The referral moved to another provider.'],
   'retries-exhausted': ['e-RS could not be reached long enough. Nothing was recorded.'],
+  'reopened-by-operator': ['An operator gave the decision back before it reached e-RS. Nothing was recorded.'],
   'decision-expired': ['No signed-in clinician sent the decision in time. Nothing was recorded.'],
 } as const;
 
@@ -180,6 +181,7 @@ const FACADE_ISSUE = {
   'method-not-allowed': ['This cannot be done with this resource.'],
   'version-conflict': ['Somebody changed the resource since you read it.'],
   'identifier-in-url': ['This installation takes patient identifiers in request bodies only.'],
+  'nothing-to-reopen': ['No decision of this review is on its way to e-RS.'],
   'engine-unavailable': ['No engine is active to carry this out.'],
   'service-unknown': ['This installation has no such e-RS service.'],
   'list-unknown': ['This service is not read from that worklist.'],

@@ -89,6 +89,15 @@ export const operationDefinitions: readonly OperationDefinition[] = [
     ],
   ),
   operation(
+    'ers-reopen',
+    'Task',
+    'instance',
+    'Give a stuck decision back to the reviewers',
+    'For operators. Opens a review whose decision is stuck on its way, as requested with the businessStatus delivery-failed, where e-RS is known not to have recorded it: e-RS is read first if an attempt is in doubt. Otherwise 409 with the code that says why: outcome-unknown, task-closed (e-RS has recorded it) or nothing-to-reopen. As long as this server has no authentication it listens on loopback only, and whoever can reach it counts as an operator.',
+    true,
+    [output('return', 'Task', 'The Task as it then is.', 1)],
+  ),
+  operation(
     'ers-refresh',
     'ServiceRequest',
     'instance',
@@ -165,6 +174,7 @@ const ours = (code: string, type: ServedType | undefined, level: ServedOperation
 export const servedOperations: readonly ServedOperation[] = [
   ours('ers-send-decision', 'Task', 'instance'),
   ours('ers-validate-decision', 'Task', 'instance'),
+  ours('ers-reopen', 'Task', 'instance'),
   { ...ours('ers-attach', 'Task', 'instance'), takesFile: true },
   ours('ers-refresh', 'ServiceRequest', 'instance'),
   ours('ers-fetch', 'ServiceRequest', 'type'),

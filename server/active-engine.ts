@@ -104,6 +104,7 @@ export function buildActiveEngine(options: ActiveEngineOptions): ActiveEngine {
     refresh: (serviceRequestId) => intake.refresh(serviceRequestId),
     poll: (service, list) => intake.poll(service, list),
     send: (taskId, session) => dispatch.send(taskId, session),
+    reopen: (taskId) => dispatch.reopen(taskId),
     wake: (taskId) => dispatch.wake(taskId),
     async reconcile() {
       const account = await sentinel.reconcile();

@@ -41,6 +41,7 @@ export type DecisionIssueCode =
   | 'left-worklist'
   | 'moved-away'
   | 'retries-exhausted'
+  | 'reopened-by-operator'
   | 'decision-expired';
 
 /** Codes of fates: how a call to e-RS ended. */
@@ -102,6 +103,7 @@ export type FacadeCode =
   | 'method-not-allowed'
   | 'version-conflict'
   | 'identifier-in-url'
+  | 'nothing-to-reopen'
   | 'engine-unavailable'
   | 'service-unknown'
   | 'list-unknown'
@@ -309,6 +311,11 @@ export const CODES: Readonly<Record<Code, CodeEntry>> = {
   'moved-away': entry('The referral moved to another provider.', 'nobody', 'Nothing to do.'),
   'retries-exhausted': entry(
     'e-RS could not be reached long enough. Nothing was recorded.',
+    'clinician',
+    'Decide again.',
+  ),
+  'reopened-by-operator': entry(
+    'An operator gave the decision back before it reached e-RS. Nothing was recorded.',
     'clinician',
     'Decide again.',
   ),
@@ -530,6 +537,12 @@ export const CODES: Readonly<Record<Code, CodeEntry>> = {
     'client',
     'Use POST [type]/_search.',
     400,
+  ),
+  'nothing-to-reopen': entry(
+    'No decision of this review is on its way to e-RS.',
+    'client',
+    'Read the Task: it is open already.',
+    409,
   ),
   'engine-unavailable': entry(
     'No engine is active to carry this out.',

@@ -29,6 +29,8 @@ export interface Engine {
   refresh(serviceRequestId: string): Promise<EngineAnswer<{ changed: boolean }>>;
   /** Sends the Task's queued or waiting decision with this session (4.7); resolves when its fate is on the Task. */
   send(taskId: string, session: UserSession): Promise<EngineAnswer<void>>;
+  /** Gives a decision back that is stuck on its way, where e-RS is known not to have recorded it (`$ers-reopen`, E-9a). */
+  reopen(taskId: string): Promise<EngineAnswer<void>>;
   /** Reads a worklist now, by a poll of the ledger (`$ers-poll`); undefined: the list whose turn it is. */
   poll(service: string, list?: WorklistName): Promise<PollAnswer>;
   /** The account of what the worklists named, made now (`$ers-reconciliation`). */

@@ -57,6 +57,10 @@ const plus = (instant: string, ms: number): string => new Date(Date.parse(instan
  */
 const isInDoubt = (decision: QueuedDecision): boolean => decision.code === 'accept' && decision.probeUsed;
 
+/** Whether e-RS is known to have recorded no attempt of a decision, so that the review may be open again (E-9a, D3). */
+export const isKnownNotApplied = (decision: QueuedDecision): boolean =>
+  !decision.isUnknowable && decision.lastAttempt?.outcome !== 'unknown' && !isInDoubt(decision);
+
 /**
  * The step for a decision at rest. An unsettled attempt is settled before anything else, also after a restart (D2).
  * @param channel `user` a session is at hand; `application` the site may send it unattended; `none` it must wait

@@ -108,7 +108,7 @@ const correlationOf = ({ lastAttempt }: QueuedDecision): string =>
 
 const ownFailure = (
   businessStatus: Failure['businessStatus'],
-  code: 'retries-exhausted' | 'decision-expired',
+  code: 'retries-exhausted' | 'decision-expired' | 'reopened-by-operator',
   decision: QueuedDecision,
 ): Failure => {
   const coding = [{ system: CODE_SYSTEM.decisionIssue, code }];
@@ -118,13 +118,24 @@ const ownFailure = (
     businessStatus,
     failed: decision.code,
     reason: { coding, text },
-    issues: [{ severity: 'error', code: 'timeout', details: { coding, text }, diagnostics }],
+    issues: [
+      {
+        severity: 'error',
+        code: code === 'reopened-by-operator' ? 'suppressed' : 'timeout',
+        details: { coding, text },
+        diagnostics,
+      },
+    ],
   };
 };
 
 /** E-9a */
 export const exhausted = (step: StepResult, decision: QueuedDecision): StepResult =>
   givenBack(step, ownFailure('delivery-failed', 'retries-exhausted', decision));
+
+/** E-9a, at an operator's wish. */
+export const reopenedByOperator = (step: StepResult, decision: QueuedDecision): StepResult =>
+  givenBack(step, ownFailure('delivery-failed', 'reopened-by-operator', decision));
 
 /** E-9b */
 export const expired = (step: StepResult, decision: QueuedDecision): StepResult =>

@@ -1,9 +1,10 @@
 import { identifierOf, SYSTEM } from '../../mappings/index.ts';
 import { type DispatchRecord, describeError, type EngineAnswer, type Ubrn, type UserSession } from '../core/index.ts';
-import { loadReview, type Review, readRules } from '../reviews/index.ts';
+import { loadReview, type RejectionReference, type Review, readRules } from '../reviews/index.ts';
 import { listRecords } from '../store/index.ts';
-import { deliver, type IdentifiedSession, type Next } from './deliver.ts';
+import { deliver, type IdentifiedSession, type InHand, type Next } from './deliver.ts';
 import { createPeople } from './people.ts';
+import { reopen } from './reopen.ts';
 import type { DispatchOptions, DispatchRoom } from './room.ts';
 import { identify } from './sessions.ts';
 import { takeOver } from './take-over.ts';
@@ -18,6 +19,8 @@ export interface Dispatch {
   wake(taskId?: string): void;
   /** Sends a Task's decision with a clinician's session (4.7); resolves when its fate is on the Task. */
   send(taskId: string, session: UserSession): Promise<EngineAnswer<void>>;
+  /** Gives a stuck decision back where e-RS is known not to have recorded it (E-9a). */
+  reopen(taskId: string): Promise<EngineAnswer<void>>;
   /** Scans, and resolves when nothing is due any more; for tests and for shutdown. */
   settled(): Promise<void>;
   /** Compares every open review with its record (architecture 4, scan b). */
@@ -78,24 +81,10 @@ export function createDispatch(options: DispatchOptions): Dispatch {
 
   /** One step of one review, in its referral's turn. */
   async function advance(taskId: string, key: string | undefined): Promise<Next> {
-    const loaded = await loadReview(store, taskId, key);
-    if (!loaded.ok) return { kind: 'later', afterMs: 2_000 };
-    const review = loaded.value;
-    if (review === undefined) return { kind: 'rest' };
-    remember(review);
-    const record = review.record.data;
-    const now = clock.now().toISOString();
-    const rules = await readRules(store, record, review.task, now);
-    if (!rules.ok) return { kind: 'later', afterMs: 2_000 };
-    const { context, reference } = rules.value;
-    const taken = takeOver(review.task, record, context, now);
-    report(
-      review,
-      taken.repaired,
-      taken.refused.map(({ code }) => code),
-    );
-    const step = taken.step ?? { task: record.baseline, record };
-    const isDirty = taken.step !== undefined;
+    const found = await find(taskId, key);
+    if (!found.ok) return { kind: 'later', afterMs: 2_000 };
+    if (found.value === undefined) return { kind: 'rest' };
+    const { review, step, isDirty, reference } = found.value;
     if (step.record.decision === undefined) {
       sessions.delete(taskId);
       notStanding.delete(taskId);
@@ -105,6 +94,31 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     }
     const session = sessions.get(taskId) ?? (notStanding.has(taskId) ? undefined : await standingSession());
     return deliver(room, { review, step, isDirty }, session, reference);
+  }
+
+  /** A review as the store has it now, with what others wrote on it taken over, but not written yet. */
+  async function find(
+    taskId: string,
+    key: string | undefined,
+  ): Promise<EngineAnswer<(InHand & { reference: RejectionReference }) | undefined>> {
+    const loaded = await loadReview(store, taskId, key);
+    if (!loaded.ok) return { ok: false, code: 'store-unavailable' };
+    const review = loaded.value;
+    if (review === undefined) return { ok: true, value: undefined };
+    remember(review);
+    const record = review.record.data;
+    const now = clock.now().toISOString();
+    const rules = await readRules(store, record, review.task, now);
+    if (!rules.ok) return { ok: false, code: 'store-unavailable' };
+    const { context, reference } = rules.value;
+    const taken = takeOver(review.task, record, context, now);
+    report(
+      review,
+      taken.repaired,
+      taken.refused.map(({ code }) => code),
+    );
+    const step = taken.step ?? { task: record.baseline, record };
+    return { ok: true, value: { review, step, isDirty: taken.step !== undefined, reference } };
   }
 
   async function standingSession(): Promise<IdentifiedSession | undefined> {
@@ -245,6 +259,13 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       if (ended?.recorded) return { ok: true, value: undefined };
       if (decision === undefined) return { ok: false, code: 'decision-not-available' };
       return { ok: true, value: undefined };
+    },
+    async reopen(taskId) {
+      const first = await loadReview(store, taskId, known.get(taskId)?.key);
+      if (!first.ok) return { ok: false, code: 'store-unavailable' };
+      if (first.value === undefined) return { ok: false, code: 'resource-not-found' };
+      const { key, record } = first.value;
+      return turns.take(record.data.ubrn, () => reopen(room, () => find(taskId, key)));
     },
     async settled() {
       await scan();

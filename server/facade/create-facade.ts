@@ -14,6 +14,7 @@ import { pollService } from './poll-service.ts';
 import { read, readMetadata, readVersion } from './read.ts';
 import { reconcile } from './reconcile.ts';
 import { refreshReferral } from './refresh-referral.ts';
+import { reopenTask } from './reopen-task.ts';
 import { respond } from './respond.ts';
 import { type Call, type FacadeRoom, furnish, type RouteOf } from './room.ts';
 import { findRoute, type Route, type Unrouted } from './route.ts';
@@ -108,6 +109,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   'ers-send-decision': sendDecision,
   'ers-validate-decision': validateDecision,
   'ers-attach': attachFile,
+  'ers-reopen': reopenTask,
   'ers-refresh': refreshReferral,
   'ers-fetch': fetchReferral,
   'ers-poll': pollService,

@@ -17,6 +17,7 @@ import {
   type ReviewEvent,
   recorded,
   refusedByErs,
+  reopenedByOperator,
   type StepResult,
 } from '../../server/decisions/index.ts';
 import { attempted, DECISIONS, decided, LATER, opened } from './ward.ts';
@@ -53,6 +54,13 @@ test.each([
 test.each([
   ['E-6: refused by e-RS', 'refused', 'decision-sending', refusedByErs, { status: 422, ersCode: 'INVALID_VALUE' }],
   ['E-9a: attempts exhausted', 'attempts-exhausted', 'decision-sending', exhausted, undefined],
+  [
+    'E-9a: given back by an operator',
+    'attempts-exhausted',
+    'awaiting-user-authorisation',
+    reopenedByOperator,
+    undefined,
+  ],
   ['E-9b: no user came', 'authorisation-expired', 'awaiting-user-authorisation', expired, undefined],
 ] as const)(
   '%s: open and requested again as the machine says, with the failed decision and why',

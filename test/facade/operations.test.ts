@@ -152,6 +152,49 @@ describe('$ers-send-decision', () => {
   });
 });
 
+describe('$ers-reopen', () => {
+  test('E-9a: asks the engine and answers the Task as it then is', async () => {
+    await using world = await startFacade();
+    const asked: string[] = [];
+    world.engine.answers.reopen = async (taskId) => {
+      asked.push(taskId);
+      return { ok: true, value: undefined };
+    };
+    const answer = await post(world, '/Task/task-1/$ers-reopen');
+    expect([answer.status, answer.body.id, answer.headers['etag'], asked]).toEqual([
+      200,
+      'task-1',
+      'W/"1"',
+      ['task-1'],
+    ]);
+    expect((await post(world, '/Task/none/$ers-reopen')).status).toBe(404);
+  });
+
+  test.each([
+    ['nothing-to-reopen', 409],
+    ['task-closed', 409],
+    ['outcome-unknown', 409],
+    ['ers-unavailable', 503],
+    ['store-unavailable', 503],
+  ] as const)('D3: %s is %i with that code: the Task stays as it is', async (code, status) => {
+    await using world = await startFacade();
+    world.engine.answers.reopen = async () => ({ ok: false, code });
+    const answer = await post(world, '/Task/task-1/$ers-reopen');
+    expect([answer.status, codeOf(answer.body)]).toEqual([status, code]);
+  });
+
+  test('is 503 without an engine, and where e-RS takes too long', async () => {
+    await using world = await startFacade();
+    world.engine.state = { ...world.engine.state, rooms: { dispatch: 'stopped' } };
+    expect(codeOf((await post(world, '/Task/task-1/$ers-reopen')).body)).toBe('engine-unavailable');
+    world.engine.state = { ...world.engine.state, rooms: { dispatch: 'ok' } };
+    world.clock.isImpatient = true;
+    world.engine.answers.reopen = () => new Promise(() => undefined);
+    const late = await post(world, '/Task/task-1/$ers-reopen');
+    expect([late.status, late.headers['retry-after']]).toEqual([503, '30']);
+  });
+});
+
 describe('$ers-fetch and $ers-refresh', () => {
   test('bring a referral in by UBRN, and answer it', async () => {
     await using world = await startFacade();

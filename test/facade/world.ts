@@ -49,7 +49,7 @@ export interface FakeEngine extends Engine {
   readonly woken: (string | undefined)[];
   readonly sent: { taskId: string; session: UserSession }[];
   readonly refreshed: string[];
-  answers: Partial<Pick<Engine, 'fetch' | 'poll' | 'reconcile' | 'refresh' | 'send'>>;
+  answers: Partial<Pick<Engine, 'fetch' | 'poll' | 'reconcile' | 'refresh' | 'reopen' | 'send'>>;
   state: Readiness;
 }
 
@@ -85,6 +85,7 @@ function fakeEngine(): FakeEngine {
       engine.sent.push({ taskId, session });
       return engine.answers.send?.(taskId, session) ?? { ok: true, value: undefined };
     },
+    reopen: async (taskId) => engine.answers.reopen?.(taskId) ?? { ok: true, value: undefined },
     wake: (taskId) => {
       engine.woken.push(taskId);
     },
