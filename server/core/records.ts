@@ -129,6 +129,8 @@ export interface DispatchRecord {
     readonly decider?: string;
     /** Attempts so far, all known not to have been applied but perhaps the last. */
     readonly attempts: number;
+    /** When the first attempt was made: what waited for a clinician for hours is not too old by that (E-9a). */
+    readonly firstAttemptAt?: string;
     readonly nextAttemptAt?: string;
     /** The one resend after a 409 with unchanged content, and the one probe after an unknown accept (4.5). */
     readonly resendUsed: boolean;

@@ -98,7 +98,8 @@ const giveBack = (decision: QueuedDecision): DeliveryStep =>
   isInDoubt(decision) ? { kind: 'unknowable' } : { kind: 'give-back' };
 
 const isExhausted = (decision: QueuedDecision, now: string, policy: DeliveryPolicy): boolean =>
-  decision.attempts >= policy.maxAttempts || (decision.attempts > 0 && plus(decision.queuedAt, policy.maxAgeMs) <= now);
+  decision.attempts >= policy.maxAttempts ||
+  (decision.attempts > 0 && plus(decision.firstAttemptAt ?? decision.queuedAt, policy.maxAgeMs) <= now);
 
 /**
  * The step after e-RS answered an attempt, or did not.

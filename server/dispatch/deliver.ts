@@ -7,7 +7,7 @@ import {
   toErsPriority,
   withReviewStatus,
 } from '../../mappings/index.ts';
-import type { DispatchRecord, ErsReferral, Fate, TransactionEntry, UserSession } from '../core/index.ts';
+import type { DispatchRecord, ErsReferral, ErsRefusal, Fate, TransactionEntry, UserSession } from '../core/index.ts';
 import {
   type Attempt,
   afterAnswer,
@@ -21,7 +21,7 @@ import {
 } from '../decisions/index.ts';
 import { loadReview, type RejectionReference, type Review } from '../reviews/index.ts';
 import type { DispatchRoom } from './room.ts';
-import { landRecorded, settle } from './settle.ts';
+import { follow, landRecorded, settle } from './settle.ts';
 import { uploadNext } from './upload.ts';
 import { attemptAudit } from './witness.ts';
 import { writeStep } from './write.ts';
@@ -121,7 +121,12 @@ async function send(
   });
   const attempt = attemptOf(decision, request, version, identified, options.clock.now().toISOString());
   const { nextAttemptAt: _, ...queued } = decision;
-  const sending: QueuedDecision = { ...queued, attempts: attempt.number, lastAttempt: attempt };
+  const sending: QueuedDecision = {
+    ...queued,
+    attempts: attempt.number,
+    firstAttemptAt: decision.firstAttemptAt ?? attempt.startedAt,
+    lastAttempt: attempt,
+  };
   const task = withReviewStatus(hand.step.task, 'decision-sending');
   const inFlight: StepResult = { task, record: { ...hand.step.record, baseline: task, decision: sending } };
   if (!(await options.people.place(identified?.sdsUserId))) return later(RETRY_MS);
@@ -289,7 +294,7 @@ async function apply(
     }
     case 'refused':
       if (step.isDefect) options.alerts.raise('ers-request-wrong', record.taskId);
-      return write(options, hand, refusedByErs(hand.step, decision, step.refusal), witnesses);
+      return refuse(options, hand, decision, step.refusal, witnesses);
     case 'give-back':
       return write(options, hand, exhausted(hand.step, decision), witnesses);
     case 'expired':
@@ -310,6 +315,19 @@ async function apply(
     case 'conflict':
       return reload; // these are acted upon where they arise: deliver, answered, settle
   }
+}
+
+/** E-6 */
+async function refuse(
+  options: DispatchRoom,
+  hand: InHand,
+  decision: QueuedDecision,
+  refusal: ErsRefusal,
+  witnesses: readonly TransactionEntry[],
+): Promise<Next> {
+  const written = await write(options, hand, refusedByErs(hand.step, decision, refusal), witnesses);
+  if (written.kind === 'rest' && refusal.ersCode === 'INVALID_REQUEST_STATE') await follow(options, hand.review);
+  return written;
 }
 
 async function write(

@@ -6,6 +6,7 @@ import {
   type DeliveryStep,
   exhausted,
   planConflict,
+  planReview,
   type QueuedDecision,
   type RereadReason,
   recorded,
@@ -151,6 +152,30 @@ export async function settle(
   options.alerts.clear('outcome-unknown', taskId);
   if (step?.kind === 'again') return { kind: 'later', afterMs: Date.parse(step.at) - options.clock.now().getTime() };
   return reload;
+}
+
+/**
+ * Reads a referral again whose decision e-RS refused by its state: somebody has decided, moved or cancelled it there, and
+ * the review, which is open again, follows that at once. What cannot be read now is read by intake in its own time.
+ * Source: target-model 4.5 (INVALID_REQUEST_STATE), E-10, E-11
+ */
+export async function follow(options: DispatchRoom, { record }: Review): Promise<void> {
+  const { taskId, ubrn } = record.data;
+  const correlationId = randomUUID();
+  const read = await options.ers.fetchReferral(ubrn, { correlationId, priority: 'decision' });
+  if (read.kind !== 'ok')
+    return options.log.warn('dispatch.referral.unread', { taskId, code: read.code, correlationId });
+  await options.landing.land({
+    source: read.value.source,
+    items: undefined,
+    review: (situation) => {
+      const { service } = situation.referral.facts;
+      const bookableType = options.services.find(({ id }) => id === service?.id)?.bookableType;
+      const about = { ids: options.ids, listed: undefined, ...(bookableType === undefined ? {} : { bookableType }) };
+      const plan = planReview({ ...situation, ...about });
+      return plan.kind === 'none' ? { alerts: plan.alerts } : plan;
+    },
+  });
 }
 
 interface Settled {

@@ -123,7 +123,11 @@ async function answered(
   if (review.task !== undefined && !isSameJson(contentOf(review.task), contentOf({ ...baseline, id: taskId })))
     return reload;
   const hand: InHand = { review, step: { task: baseline, record: review.record.data }, isDirty: false };
-  const tried: QueuedDecision = { ...decision, attempts: decision.attempts + 1 };
+  const tried: QueuedDecision = {
+    ...decision,
+    attempts: decision.attempts + 1,
+    firstAttemptAt: decision.firstAttemptAt ?? recorded,
+  };
   const at = { now: recorded, random: options.random() };
   // What refuses a file is never our own doing, so that an earlier attempt of the decision says nothing here.
   const step = afterAnswer({ ...tried, wasUnknown: false }, fate, at, options.policy);

@@ -83,6 +83,13 @@ describe('a decision at rest', () => {
     expect(next(decided('accept'), { now: instantIn(4 * HOUR) })).toEqual({ kind: 'send', version: 5 });
   });
 
+  test('E-9a: the hours that it waited for a clinician do not count: they begin with the first attempt', () => {
+    const firstAttemptAt = instantIn(20 * HOUR);
+    const review = attempted('reject', { firstAttemptAt }, { outcome: 'not-applied' });
+    expect(next(review, { now: instantIn(21 * HOUR) })).toMatchObject({ kind: 'send' });
+    expect(next(review, { now: instantIn(24 * HOUR) })).toEqual({ kind: 'give-back' });
+  });
+
   test('D3: an accept in doubt, whose probe is outstanding, is never given back nor handed to T-14', () => {
     const probing = (changes = {}) =>
       attempted('accept', { wasUnknown: true, probeUsed: true, ...changes }, { outcome: 'not-applied' });
