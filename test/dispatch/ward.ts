@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Task } from '@medplum/fhirtypes';
+import { Registry } from 'prom-client';
 import { searchParameters } from '../../conformance/index.ts';
 import {
   decisionAttachment,
@@ -37,6 +40,7 @@ import {
 } from '../../server/decisions/index.ts';
 import { createDispatch, type Dispatch } from '../../server/dispatch/index.ts';
 import { createErsClient } from '../../server/ers/index.ts';
+import { createFacade } from '../../server/facade/index.ts';
 import { createLanding, type Landing } from '../../server/landing/index.ts';
 import { openEmbeddedStore, readRecord } from '../../server/store/index.ts';
 import { type Simulator, startSimulator } from '../../simulator/index.ts';
@@ -54,12 +58,14 @@ export interface Ward extends AsyncDisposable {
   control<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
   /** Creates a referral of that kind and lands it from its list; answers its UBRN. */
   refer(kind: Kind, wish?: object): Promise<string>;
-  /** Reads all lists, and lands or closes what they say. */
-  poll(): Promise<void>;
+  /** Reads all lists, and lands or closes what they say; `only`: of that referral. */
+  poll(only?: string): Promise<void>;
   taskOf(ubrn: string): Promise<Stored<Task>>;
   recordOf(ubrn: string): Promise<DispatchRecord>;
   /** Writes a decision straight into the store. */
   decide(ubrn: string, operations: readonly unknown[]): Promise<void>;
+  /** The same through the facade, with If-Match of the Task as it was read; `read`: an older reading of it. */
+  patch(ubrn: string, operations: readonly unknown[], read?: Task): Promise<Response>;
   /** Keeps a file for the review, as $ers-attach does; answers the reference to name. */
   attach(ubrn: string, file?: { title?: string; description?: string }): Promise<string>;
   calls(endpoint: string): Promise<readonly { seq: number; status: number; ubrn?: string; ifMatch?: string }[]>;
@@ -67,11 +73,12 @@ export interface Ward extends AsyncDisposable {
   restartDispatch(): Promise<void>;
 }
 
-type Kind = 'booked-direct' | 'booked-indirect' | 'triage';
+type Kind = 'booked-direct' | 'booked-indirect' | 'triage' | 'slot-issue';
 const BOOKABLE: Readonly<Record<Kind, string>> = {
   'booked-direct': 'DIRECTLY_BOOKABLE',
   'booked-indirect': 'INDIRECTLY_BOOKABLE',
   triage: 'TRIAGE',
+  'slot-issue': 'INDIRECTLY_BOOKABLE',
 };
 
 export interface WardOptions {
@@ -80,10 +87,12 @@ export interface WardOptions {
   readonly policy?: Partial<DeliveryPolicy>;
   /** How long e-RS is at work on a write. */
   readonly writeMs?: number;
+  /** How often all open reviews are compared; seldom, where a test file leaves many of them open. */
+  readonly sweepEveryMs?: number;
 }
 
 export async function openWard(options: WardOptions = {}): Promise<Ward> {
-  const { isSignedIn = true, unattended = [], policy = {}, writeMs } = options;
+  const { isSignedIn = true, unattended = [], policy = {}, sweepEveryMs = 100, writeMs } = options;
   const simulator = await startSimulator({ port: 0, referrals: 0, returnedState: 'TRIAGE_RESPONSE', writeMs });
   const directory = mkdtempSync(join(tmpdir(), 'ers-fhir-ward-'));
   const clock = systemClock;
@@ -135,7 +144,7 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
       services,
       policy: { ...DEFAULT_DELIVERY_POLICY, ...policy },
       scanEveryMs: 50,
-      sweepEveryMs: 100,
+      sweepEveryMs,
       parallel: 8,
       ...(session === undefined ? {} : { standingSession: async () => session }),
     });
@@ -143,6 +152,34 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
     return dispatch;
   };
   let dispatch = startDispatch();
+  const server = createServer();
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const unwired = async () => ({ ok: false, code: 'engine-unavailable' }) as const;
+  server.on(
+    'request',
+    createFacade({
+      store,
+      alerts,
+      clock,
+      log,
+      publicUrl: url,
+      registry: new Registry(),
+      secret: 'ward',
+      version: '0.0.0-test',
+      engine: {
+        fetch: unwired,
+        poll: unwired,
+        refresh: unwired,
+        send: (taskId, given) => dispatch.send(taskId, given),
+        reopen: (taskId) => dispatch.reopen(taskId),
+        wake: (taskId) => dispatch.wake(taskId),
+        readiness: () => ({ ready: true, rooms: { dispatch: 'ok' }, services: [] }),
+      },
+    }),
+  );
 
   async function itemsOf(service: SiteService): Promise<WorklistItem[]> {
     const items: WorklistItem[] = [];
@@ -213,10 +250,10 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
         priority: 'ROUTINE',
         ...wish,
       });
-      await ward.poll();
+      await ward.poll(ubrn);
       return ubrn;
     },
-    async poll() {
+    async poll(only) {
       const polledAt = clock.now().toISOString();
       const listed = new Map<string, WorklistItem[]>();
       for (const service of services) {
@@ -225,7 +262,9 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
           listed.set(item.ubrn, [...(listed.get(item.ubrn) ?? []), item]);
         }
       }
-      for (const [ubrn, service] of known) await land(ubrn, listed.get(ubrn) ?? [], service, polledAt);
+      for (const [ubrn, service] of known) {
+        if (only === undefined || only === ubrn) await land(ubrn, listed.get(ubrn) ?? [], service, polledAt);
+      }
     },
     async taskOf(ubrn) {
       const record = await ward.recordOf(ubrn);
@@ -257,6 +296,14 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
       const written = await store.patch('Task', task.id, operations);
       if (!written.ok) throw new Error(JSON.stringify(written));
     },
+    async patch(ubrn, operations, read) {
+      const task = read ?? (await ward.taskOf(ubrn));
+      return fetch(`${url}/fhir/R4/Task/${task.id}`, {
+        method: 'PATCH',
+        headers: { 'Content-Type': 'application/json-patch+json', 'If-Match': `W/"${task.meta?.versionId}"` },
+        body: JSON.stringify(operations),
+      });
+    },
     async attach(ubrn, { title = 'form.pdf', description } = {}) {
       const { taskId, baseline } = await ward.recordOf(ubrn);
       const contentType = 'application/pdf';
@@ -281,6 +328,8 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
       dispatch = startDispatch();
     },
     async [Symbol.asyncDispose]() {
+      server.close();
+      server.closeAllConnections();
       await dispatch.stop();
       await store.close();
       await simulator.close();

@@ -85,6 +85,32 @@ const DECISIONS = [
     state: 'TRIAGE_RESPONSE',
     businessStatus: 'returned-with-advice',
   },
+  {
+    name: 'slot issue accept',
+    kind: 'slot-issue',
+    patch: [status('accepted'), add('/note', [{ text: 'To be booked when there is a slot.' }])],
+    endpoint: 'A028',
+    body: {
+      reviewOutcome: 'ACCEPT_REFER_BOOK_LATER',
+      reviewComments: 'To be booked when there is a slot.',
+      reviewPriority: 'ROUTINE',
+    },
+    state: 'TRIAGED_PROVIDER_TO_ACTION',
+    businessStatus: 'accepted-book-later',
+  },
+  {
+    name: 'slot issue return',
+    kind: 'slot-issue',
+    patch: [
+      status('rejected'),
+      add('/statusReason', reviewOutcome('RETURN_TO_REFERRER_WITH_ADVICE')),
+      add('/note', [{ text: 'Please ask for advice first.' }]),
+    ],
+    endpoint: 'A028',
+    body: { reviewOutcome: 'RETURN_TO_REFERRER_WITH_ADVICE', reviewComments: 'Please ask for advice first.' },
+    state: 'TRIAGE_RESPONSE',
+    businessStatus: 'returned-with-advice',
+  },
 ] as const;
 
 interface Parameters {
@@ -114,7 +140,11 @@ afterAll(async () => world[Symbol.asyncDispose]());
 
 async function referredTask(kind: string): Promise<{ ubrn: string; task: Task & { id: string } }> {
   const bookable =
-    kind === 'booked-direct' ? 'DIRECTLY_BOOKABLE' : kind === 'booked-indirect' ? 'INDIRECTLY_BOOKABLE' : 'TRIAGE';
+    kind === 'booked-direct' || kind === 'slot-issue'
+      ? 'DIRECTLY_BOOKABLE'
+      : kind === 'booked-indirect'
+        ? 'INDIRECTLY_BOOKABLE'
+        : 'TRIAGE';
   const service = world.simulator.services.find(({ bookableType }) => bookableType === bookable)?.id;
   const { ubrn } = await world.control<{ ubrn: string }>('POST', 'referrals', { kind, service, priority: 'ROUTINE' });
   await world.settled();
@@ -137,7 +167,7 @@ async function expectRecorded(decision: (typeof DECISIONS)[number], ubrn: string
 
 describe('the five decisions', () => {
   test.each(DECISIONS)(
-    'D3: $name by one PATCH at the facade reaches e-RS exactly once, and the Task ends $businessStatus',
+    '4.3 D3: $name by one PATCH at the facade reaches e-RS exactly once, and the Task ends $businessStatus',
     async (decision) => {
       const { ubrn, task } = await referredTask(decision.kind);
       const answer = await world.patch(task, decision.patch);
@@ -182,7 +212,7 @@ describe('the five decisions', () => {
   });
 
   test.each(DECISIONS)(
-    'D3: $name written straight into the store by another program reaches e-RS exactly once, too',
+    '4.3 D3: $name written straight into the store by another program reaches e-RS exactly once, too',
     async (decision) => {
       const { ubrn, task } = await referredTask(decision.kind);
       const written = await world.product.store.patch('Task', task.id, decision.patch);

@@ -1,0 +1,363 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { OperationOutcome, Task } from '@medplum/fhirtypes';
+import { CODE_SYSTEM, decisionOf, makeOutput } from '../../mappings/index.ts';
+import { businessStatusOf } from '../sign-in.ts';
+import { openWard, reach, successes, type Ward } from './ward.ts';
+
+/** The two ways in which an update reaches a Task: what they make of it must be the same (Shows 3 of issue 5). */
+const DOORS = ['through the facade', 'straight into the store'] as const;
+type Door = (typeof DOORS)[number];
+
+const status = (value: string) => ({ op: 'replace', path: '/status', value });
+const reasonOf = (system: string, code: string, text?: string) => ({
+  op: 'add',
+  path: '/statusReason',
+  value: { coding: [{ system, code }], ...(text === undefined ? {} : { text }) },
+});
+const rejection = (code: string, text?: string) => reasonOf(CODE_SYSTEM.appointmentCancellationReason, code, text);
+const outcome = (code: string) => reasonOf(CODE_SYSTEM.reviewOutcome, code);
+const notes = (...texts: string[]) => ({ op: 'add', path: '/note', value: texts.map((text) => ({ text })) });
+const outputs = (...value: object[]) => ({ op: 'add', path: '/output', value });
+const priority = (code: string) =>
+  makeOutput('priority', { valueCodeableConcept: { coding: [{ system: CODE_SYSTEM.priority, code }] } });
+
+const accept = [status('accepted')];
+const reject = [status('rejected'), rejection('SERVICE_INAPPROPRIATE')];
+
+async function write(ward: Ward, door: Door, ubrn: string, operations: readonly unknown[]): Promise<void> {
+  if (door === 'straight into the store') return ward.decide(ubrn, operations);
+  const answer = await ward.patch(ubrn, operations);
+  expect([answer.status, await answer.text()]).toEqual([200, expect.any(String)]);
+}
+const fault = (ward: Ward, endpoint: string, more: object) =>
+  ward.control('POST', 'faults', { endpoint, times: 1, ...more });
+const event = (ward: Ward, ubrn: string, type: string) => ward.control('POST', `referrals/${ubrn}/events`, { type });
+const reasonCode = (task: Task) => task.statusReason?.coding?.[0]?.code;
+
+/** A broken rule with the code that tells of it: 422 and nothing stored at the facade, given back in the store (E-9c). */
+const BROKEN: readonly [string, string, readonly unknown[], string][] = [
+  ['T-1', 'a rejection without its exact code', [status('rejected')], 'reason-required'],
+  ['T-2', 'two new notes', [...reject, notes('one', 'two')], 'comment-ambiguous'],
+  [
+    'T-3',
+    'an explanation in statusReason.text',
+    [status('rejected'), rejection('SERVICE_INAPPROPRIATE', 'Never sent.')],
+    'comment-in-wrong-place',
+  ],
+  ['T-4', 'an accept with a note', [...accept, notes('why')], 'comment-not-allowed'],
+  [
+    'T-5',
+    'a priority that e-RS does not have',
+    [...accept, outcome('CANCEL_APPOINTMENT_ACTION_LATER'), notes('Rebook.'), outputs(priority('WHENEVER'))],
+    'priority-unknown',
+  ],
+  [
+    'T-7',
+    'an engine element beside a decision',
+    [...accept, { op: 'replace', path: '/priority', value: 'stat' }],
+    'read-only-element',
+  ],
+  ['T-9', 'a cancellation', [status('cancelled')], 'cancel-not-supported'],
+];
+
+describe.each(DOORS)('%s', (door) => {
+  let ward: Ward;
+  beforeAll(async () => {
+    ward = await openWard({ policy: { maxAttempts: 2 }, sweepEveryMs: 60_000 });
+  }, 30_000);
+  afterAll(async () => ward[Symbol.asyncDispose]());
+  const refer = () => ward.refer('booked-direct');
+
+  test.each(BROKEN)('%s: %s decides nothing and says why', async (_rule, _what, operations, code) => {
+    const ubrn = await refer();
+    const before = await ward.taskOf(ubrn);
+    if (door === 'through the facade') {
+      const answer = await ward.patch(ubrn, operations);
+      const { issue } = (await answer.json()) as OperationOutcome;
+      expect([answer.status, issue?.[0]?.details?.coding?.[0]?.code]).toEqual([422, code]);
+      expect((await ward.taskOf(ubrn)).meta.versionId).toBe(before.meta.versionId);
+    } else {
+      await ward.decide(ubrn, operations);
+      expect(await reach(ward, ubrn, 'decision-invalid')).toBe('decision-invalid');
+      const task = await ward.taskOf(ubrn);
+      expect([task.status, reasonCode(task)]).toEqual(['requested', code]);
+    }
+    await ward.dispatch.settled();
+    for (const endpoint of ['A013', 'A014', 'A022'])
+      expect((await ward.calls(endpoint)).filter((call) => call.ubrn === ubrn)).toEqual([]);
+  });
+
+  test('T-6: an attachment that was made for another review decides nothing and says why', async () => {
+    const [ubrn, other] = [await refer(), await refer()];
+    const file = makeOutput('attachment', { valueReference: { reference: await ward.attach(other) } });
+    const operations = [...accept, outcome('CANCEL_APPOINTMENT_ACTION_LATER'), notes('Rebook.'), outputs(file)];
+    if (door === 'through the facade') {
+      const answer = await ward.patch(ubrn, operations);
+      expect([answer.status, await answer.text()]).toEqual([422, expect.stringContaining('attachment-unusable')]);
+    } else {
+      await ward.decide(ubrn, operations);
+      expect(await reach(ward, ubrn, 'decision-invalid')).toBe('decision-invalid');
+      expect(reasonCode(await ward.taskOf(ubrn))).toBe('attachment-unusable');
+    }
+    expect(await ward.calls('A020')).toEqual([]);
+  });
+
+  test('T-8: an update of an older version than the one that stands is not written', async () => {
+    const ubrn = await refer();
+    const read = await ward.taskOf(ubrn);
+    await write(ward, door, ubrn, [status('received')]);
+    await reach(ward, ubrn, 'under-review');
+    if (door === 'through the facade') expect((await ward.patch(ubrn, accept, read)).status).toBe(412);
+    else {
+      const late = await ward.store.patch('Task', read.id, accept, { ifMatch: read.meta.versionId });
+      expect(late).toMatchObject({ ok: false, code: 'conflict' });
+    }
+    expect((await ward.taskOf(ubrn)).status).toBe('received');
+  });
+
+  test('T-10: a slot issue that e-RS lets nobody review offers no decision, and takes none', async () => {
+    const ubrn = await ward.refer('slot-issue');
+    if (door === 'through the facade') {
+      const answer = await ward.patch(ubrn, accept);
+      expect([answer.status, await answer.text()]).toEqual([422, expect.stringContaining('decision-not-available')]);
+    } else {
+      await ward.decide(ubrn, accept);
+      expect(await reach(ward, ubrn, 'decision-invalid')).toBe('decision-invalid');
+      expect(reasonCode(await ward.taskOf(ubrn))).toBe('decision-not-available');
+    }
+  });
+
+  test('T-11 T-12: a claim and a release are noted on the Task and in the record, and e-RS is not told', async () => {
+    const ubrn = await refer();
+    await write(ward, door, ubrn, [status('received')]);
+    await reach(ward, ubrn, 'under-review');
+    await ward.dispatch.settled();
+    expect((await ward.recordOf(ubrn)).baseline.status).toBe('received');
+    await write(ward, door, ubrn, [status('requested')]);
+    await ward.dispatch.settled();
+    const { baseline, decision } = await ward.recordOf(ubrn);
+    expect([baseline.status, decision]).toEqual(['requested', undefined]);
+    expect((await ward.taskOf(ubrn)).status).toBe('requested');
+    expect(businessStatusOf(await ward.taskOf(ubrn))).toBe('awaiting-review');
+  });
+
+  test('T-13 E-1 E-2 E-3 E-4: a decision is queued, sent and recorded, from requested as from received', async () => {
+    const [open, claimed] = [await refer(), await refer()];
+    const born = await ward.taskOf(open);
+    expect([born.status, businessStatusOf(born)]).toEqual(['requested', 'awaiting-review']);
+    await write(ward, door, claimed, [status('received')]);
+    await reach(ward, claimed, 'under-review');
+    await ward.dispatch.settled();
+    for (const ubrn of [open, claimed]) {
+      await write(ward, door, ubrn, accept);
+      expect(await reach(ward, ubrn, 'accepted')).toBe('accepted');
+      const task = await ward.taskOf(ubrn);
+      expect([task.status, decisionOf(task)]).toEqual(['accepted', 'accept']);
+      expect(await successes(ward, 'A013', ubrn)).toBe(1);
+    }
+  });
+
+  test('T-15: a closed Task stays closed, and keeps what it said', async () => {
+    const ubrn = await refer();
+    await write(ward, door, ubrn, accept);
+    await reach(ward, ubrn, 'accepted');
+    const closed = await ward.taskOf(ubrn);
+    if (door === 'through the facade') {
+      const answer = await ward.patch(ubrn, [status('received')]);
+      expect([answer.status, await answer.text()]).toEqual([422, expect.stringContaining('task-closed')]);
+    } else await ward.decide(ubrn, [status('received')]);
+    const startedMs = performance.now();
+    while ((await ward.taskOf(ubrn)).status !== 'accepted' && performance.now() - startedMs < 10_000) {
+      await ward.dispatch.sweep();
+      await ward.dispatch.settled();
+      ward.dispatch.wake(closed.id);
+    }
+    const { meta: _, lastModified: __, ...now } = await ward.taskOf(ubrn);
+    const { meta: ___, lastModified: ____, ...then } = closed;
+    expect(now).toEqual(then);
+    expect(await successes(ward, 'A013', ubrn)).toBe(1);
+  });
+
+  test('T-16: what is being sent cannot be changed: it ends as it was decided first', async () => {
+    const ubrn = await refer();
+    await fault(ward, 'A013', { kind: 'delay', delayMs: 700 });
+    await write(ward, door, ubrn, accept);
+    while (businessStatusOf(await ward.taskOf(ubrn)) !== 'decision-sending')
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    if (door === 'through the facade') {
+      const answer = await ward.patch(ubrn, [status('received')]);
+      expect([answer.status, await answer.text()]).toEqual([409, expect.stringContaining('task-in-flight')]);
+    } else await ward.decide(ubrn, [status('received')]);
+    expect(await reach(ward, ubrn, 'accepted')).toBe('accepted');
+    expect((await ward.taskOf(ubrn)).status).toBe('accepted');
+    expect(await successes(ward, 'A013', ubrn)).toBe(1);
+  });
+
+  test('E-5: content that changed under the decision opens the Task with the conflict', async () => {
+    const ubrn = await refer();
+    await event(ward, ubrn, 'clinical-information-updated');
+    await write(ward, door, ubrn, reject);
+    expect(await reach(ward, ubrn, 'decision-conflict')).toBe('decision-conflict');
+    expect(reasonCode(await ward.taskOf(ubrn))).toBe('referral-changed');
+    expect(await successes(ward, 'A014', ubrn)).toBe(0);
+  });
+
+  test('E-6: a 422 opens the Task with the code of e-RS', async () => {
+    const ubrn = await refer();
+    await fault(ward, 'A014', { kind: 'status', status: 422, body: refusal('PATIENT_ERROR') });
+    await write(ward, door, ubrn, reject);
+    expect(await reach(ward, ubrn, 'decision-refused')).toBe('decision-refused');
+    expect(reasonCode(await ward.taskOf(ubrn))).toBe('PATIENT_ERROR');
+  });
+
+  test.each([400, 404, 406, 412, 415])('E-6: a %i opens the Task and pages the operator', async (code) => {
+    const ubrn = await refer();
+    await fault(ward, 'A014', { kind: 'status', status: code });
+    await write(ward, door, ubrn, reject);
+    expect(await reach(ward, ubrn, 'decision-refused')).toBe('decision-refused');
+    const { taskId } = await ward.recordOf(ubrn);
+    expect(ward.alerts.standing()).toContainEqual(
+      expect.objectContaining({ code: 'ers-request-wrong', subject: taskId }),
+    );
+  });
+
+  test('E-7: a 403 waits for another session', async () => {
+    const ubrn = await refer();
+    await fault(ward, 'A014', { kind: 'status', status: 403 });
+    await write(ward, door, ubrn, reject);
+    expect(await reach(ward, ubrn, 'awaiting-user-authorisation')).toBe('awaiting-user-authorisation');
+  });
+
+  test.each([
+    ['E-8: a 429', { kind: 'status', status: 429 }],
+    ['E-8: a 503', { kind: 'status', status: 503 }],
+    ['E-8a: a 423', { kind: 'status', status: 423 }],
+    ['E-8b: a lost answer', { kind: 'lose-answer' }],
+    ['E-8b: a 504 that was applied', { kind: 'status', status: 504, applied: true }],
+    ['E-8b: a 500 that was not', { kind: 'status', status: 500 }],
+    ['E-8b: a body that breaks off', { kind: 'truncate' }],
+  ])('%s ends with one reject recorded', async (_rule, what) => {
+    const ubrn = await refer();
+    await fault(ward, 'A014', what);
+    await write(ward, door, ubrn, reject);
+    expect(await reach(ward, ubrn, 'rejected')).toBe('rejected');
+    const there = await ward.control<{ state: string }>('GET', `referrals/${ubrn}`);
+    expect(there.state).toBe('REJECTED');
+  });
+
+  test('E-9a: attempts that e-RS did not take are exhausted, and the Task is open again', async () => {
+    const ubrn = await refer();
+    await fault(ward, 'A014', { kind: 'status', status: 503, times: 2 });
+    await write(ward, door, ubrn, reject);
+    expect(await reach(ward, ubrn, 'delivery-failed')).toBe('delivery-failed');
+    const task = await ward.taskOf(ubrn);
+    expect([task.status, reasonCode(task), decisionOf(task, 'failed-decision')]).toEqual([
+      'requested',
+      'retries-exhausted',
+      'reject',
+    ]);
+  });
+
+  test('E-11: a referral that changes while the review is open is shown as changed, and an older reading decides nothing', async () => {
+    const ubrn = await refer();
+    const read = await ward.taskOf(ubrn);
+    await event(ward, ubrn, 'priority-changed');
+    await ward.poll(ubrn);
+    expect(businessStatusOf(await ward.taskOf(ubrn))).toBe('referral-changed');
+    if (door === 'through the facade') expect((await ward.patch(ubrn, accept, read)).status).toBe(412);
+    else {
+      const late = await ward.store.patch('Task', read.id, accept, { ifMatch: read.meta.versionId });
+      expect(late).toMatchObject({ ok: false, code: 'conflict' });
+    }
+    await ward.dispatch.settled();
+    expect((await ward.calls('A013')).filter((call) => call.ubrn === ubrn)).toEqual([]);
+  });
+
+  test('E-12: a version that moves alone touches no Task, and the decision goes with the new one', async () => {
+    const ubrn = await refer();
+    const read = await ward.taskOf(ubrn);
+    await event(ward, ubrn, 'internal-version-bump');
+    await ward.poll(ubrn);
+    expect((await ward.taskOf(ubrn)).meta.versionId).toBe(read.meta.versionId);
+    await write(ward, door, ubrn, reject);
+    expect(await reach(ward, ubrn, 'rejected')).toBe('rejected');
+    expect((await ward.calls('A014')).filter((call) => call.ubrn === ubrn).map((call) => call.status)).toEqual([200]);
+  });
+});
+
+describe.each(DOORS)('without a signed-in clinician, %s', (door) => {
+  let ward: Ward;
+  beforeAll(async () => {
+    ward = await openWard({ isSignedIn: false });
+  }, 30_000);
+  afterAll(async () => ward[Symbol.asyncDispose]());
+
+  test('T-14: a decision that waits is taken back, and what was decided is not sent', async () => {
+    const ubrn = await ward.refer('booked-direct');
+    await write(ward, door, ubrn, reject);
+    await reach(ward, ubrn, 'awaiting-user-authorisation');
+    await write(ward, door, ubrn, [status('received')]);
+    expect(await reach(ward, ubrn, 'under-review')).toBe('under-review');
+    await ward.dispatch.settled();
+    expect((await ward.recordOf(ubrn)).decision).toBeUndefined();
+  });
+
+  test('T-16: a decision that waits can be neither swapped nor released', async () => {
+    const ubrn = await ward.refer('booked-direct');
+    await write(ward, door, ubrn, reject);
+    await reach(ward, ubrn, 'awaiting-user-authorisation');
+    if (door === 'through the facade') {
+      const answer = await ward.patch(ubrn, [status('requested')]);
+      expect([answer.status, await answer.text()]).toEqual([422, expect.stringContaining('transition-not-allowed')]);
+      expect(businessStatusOf(await ward.taskOf(ubrn))).toBe('awaiting-user-authorisation');
+    } else {
+      await ward.decide(ubrn, [status('requested')]);
+      expect(await reach(ward, ubrn, 'decision-invalid')).toBe('decision-invalid');
+      expect(reasonCode(await ward.taskOf(ubrn))).toBe('transition-not-allowed');
+    }
+  });
+
+  test('E-2: the Task shows the same, whichever way the decision came', async () => {
+    const ubrn = await ward.refer('booked-direct');
+    await write(ward, door, ubrn, reject);
+    await reach(ward, ubrn, 'awaiting-user-authorisation');
+    const task = await ward.taskOf(ubrn);
+    expect([
+      task.status,
+      decisionOf(task),
+      task.input?.some(({ type }) => type.coding?.[0]?.code === 'available-decision'),
+    ]).toEqual(['rejected', 'reject', false]);
+    expect((await ward.recordOf(ubrn)).decision).toMatchObject({ code: 'reject', attempts: 0 });
+  });
+
+  test('E-10: a waiting decision whose referral is cancelled in e-RS ends withdrawn, and says that it was not recorded', async () => {
+    const ubrn = await ward.refer('booked-direct');
+    await write(ward, door, ubrn, reject);
+    await reach(ward, ubrn, 'awaiting-user-authorisation');
+    await event(ward, ubrn, 'cancelled-by-referrer');
+    await ward.poll(ubrn);
+    const task = await ward.taskOf(ubrn);
+    expect([task.status, businessStatusOf(task), decisionOf(task, 'failed-decision')]).toEqual([
+      'cancelled',
+      'withdrawn',
+      'reject',
+    ]);
+  });
+});
+
+test.each(DOORS)(
+  'E-9b: a decision that no clinician sent in time is given back, %s',
+  async (door) => {
+    await using ward = await openWard({ isSignedIn: false, policy: { authorisationTimeoutMs: 300 } });
+    const ubrn = await ward.refer('booked-direct');
+    await write(ward, door, ubrn, reject);
+    expect(await reach(ward, ubrn, 'decision-expired')).toBe('decision-expired');
+    expect(reasonCode(await ward.taskOf(ubrn))).toBe('decision-expired');
+  },
+  30_000,
+);
+
+function refusal(code: string) {
+  const details = { coding: [{ system: CODE_SYSTEM.apiErrorCode, code }] };
+  return { resourceType: 'OperationOutcome', issue: [{ severity: 'error', code: 'business-rule', details }] };
+}
