@@ -13,12 +13,14 @@ const TRIES = 4;
 /**
  * Gives a decision that is stuck on its way back to the reviewers, if e-RS is known not to have recorded it: e-RS is
  * read first where that is in doubt. Runs in the referral's turn, so that no attempt is under way.
- * Codes: nothing-to-reopen, task-closed, outcome-unknown; ers-unavailable, store-unavailable: ask again
+ * Codes: nothing-to-reopen, task-closed, outcome-unknown; ers-unavailable, store-unavailable, engine-unavailable: ask again
  * Source: E-9a (D3)
  */
 export async function reopen(options: DispatchRoom, find: Find): Promise<EngineAnswer<void>> {
   let hasRead = false;
   for (let tries = 0; tries < TRIES; tries += 1) {
+    // Another engine may have begun an attempt.
+    if (options.fence?.() === false) return { ok: false, code: 'engine-unavailable' };
     const found = await find();
     if (!found.ok) return found;
     if (found.value === undefined) return { ok: false, code: 'resource-not-found' };

@@ -57,6 +57,8 @@ export async function uploadNext(
   if (file.value === undefined) return giveBack(options, hand);
   if (!(await options.people.place(identified.sdsUserId))) return later();
 
+  // Another engine may be at work: what is found next is its, or ours once we hold the lease again.
+  if (options.fence?.() === false) return later();
   // Step 1a
   const uploadNames = hand.step.record.uploadNames ?? [];
   const fileName = freshFileName(file.value.title, uploadNames);
@@ -84,7 +86,7 @@ export async function uploadNext(
     ...(fate.kind === 'ok' || fate.refusal?.ersCode === undefined ? {} : { ersCode: fate.refusal.ersCode }),
   });
   const about = { reference: waiting.reference, correlationId, description, sender: identified.sdsUserId };
-  return answered(options, hand.review.key, taskId, about, fate);
+  return answered(options, hand.review.key, taskId, decision, about, fate);
 }
 
 interface About {
@@ -99,6 +101,7 @@ async function answered(
   options: DispatchRoom,
   key: string,
   taskId: string,
+  given: QueuedDecision,
   { reference, correlationId, description, sender }: About,
   fate: Fate<{ url: string }>,
 ): Promise<Upload> {
@@ -106,8 +109,9 @@ async function answered(
   if (!loaded.ok) return later(loaded.retryAfterMs);
   const review = loaded.value;
   const decision = review?.record.data.decision;
-  // Taken back meanwhile: the file stays loose.
-  if (review === undefined || decision === undefined) return reload;
+  // Taken back meanwhile, or in the hands of another engine that took over: the file stays loose, and what e-RS said of it
+  // says nothing of what that engine has begun.
+  if (review === undefined || decision === undefined || !isSameJson(decision, given)) return reload;
   const recorded = options.clock.now().toISOString();
   const task = review.task ?? { ...review.record.data.baseline, id: taskId };
   const refusal = fate.kind === 'ok' ? { status: 201 } : (fate.refusal ?? {});
