@@ -173,10 +173,11 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
         fetch: unwired,
         poll: unwired,
         refresh: unwired,
+        reconcile: unwired,
         send: (taskId, given) => dispatch.send(taskId, given),
         reopen: (taskId) => dispatch.reopen(taskId),
         wake: (taskId) => dispatch.wake(taskId),
-        readiness: () => ({ ready: true, rooms: { dispatch: 'ok' }, services: [] }),
+        readiness: () => ({ ready: true, engine: 'active', rooms: { dispatch: 'ok' }, services: [] }),
       },
     }),
   );
