@@ -85,7 +85,10 @@ export function nextDelivery(
   }
   if (decision.nextAttemptAt !== undefined && decision.nextAttemptAt > now)
     return { kind: 'wait', until: decision.nextAttemptAt };
-  if (isExhausted(decision, now, policy)) return giveBack(decision);
+  if (isExhausted(decision, now, policy))
+    return decision.wasUnknown && !isInDoubt(decision)
+      ? { kind: 'reread', why: 'unknown', afterMs: 0 }
+      : giveBack(decision);
   return { kind: 'send', version: record.sendable.version };
 }
 
@@ -115,8 +118,11 @@ export function afterAnswer(
   switch (fate.kind) {
     case 'ok':
       return { kind: 'recorded' };
-    case 'retry':
-      return again(decision, fate.afterMs, situation, policy);
+    case 'retry': {
+      const step = again(decision, fate.afterMs, situation, policy);
+      // Before it is given back, reading tells whether a 503 spoke the truth.
+      return step.kind === 'give-back' && decision.wasUnknown ? { kind: 'reread', why: 'unknown', afterMs: 0 } : step;
+    }
     case 'reread':
       if (fate.code === 'ERS_VERSION_CONFLICT') return { kind: 'reread', why: 'conflict', afterMs: 0 };
       if (fate.code === 'ERS_LOCKED') return { kind: 'reread', why: 'locked', afterMs: fate.afterMs };
@@ -125,6 +131,14 @@ export function afterAnswer(
       return afterRefusal(decision, fate, situation, policy);
   }
 }
+
+/**
+ * The decision as an answer leaves it. A 503 says that nothing was done (E-8), but a gateway says it too whose backend went
+ * away after all was sent: the same is sent again, and a refusal by state that follows may be our own success.
+ * Source: target-model 4.5; docs/decisions/0003
+ */
+export const doubted = (decision: QueuedDecision, fate: Fate<unknown>): QueuedDecision =>
+  fate.kind === 'retry' && fate.refusal?.status === 503 ? { ...decision, wasUnknown: true } : decision;
 
 /**
  * Refusals that an earlier attempt of ours may have brought about itself: what it was to change has changed. Everything

@@ -2,7 +2,14 @@ export { assessFound } from './assess-found.ts';
 export { assessTask } from './assess-task.ts';
 export type { AssessContext, Assessment, DecisionIssue } from './assessment.ts';
 export type { Attempt, DeliveryPolicy, DeliveryStep, QueuedDecision, RereadReason } from './delivery.ts';
-export { afterAnswer, afterReread, DEFAULT_DELIVERY_POLICY, isKnownNotApplied, nextDelivery } from './delivery.ts';
+export {
+  afterAnswer,
+  afterReread,
+  DEFAULT_DELIVERY_POLICY,
+  doubted,
+  isKnownNotApplied,
+  nextDelivery,
+} from './delivery.ts';
 export { ERS_ERROR_CODES, ERS_UPLOAD_CODES, ersRefusalText, uploadRefusalText } from './ers-refusals.ts';
 export { fingerprintOf } from './fingerprint.ts';
 export type { Move, ReviewEvent } from './machine.ts';

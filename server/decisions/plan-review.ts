@@ -108,7 +108,10 @@ function planOpen(situation: ReviewSituation, latest: Episode): ReviewPlan {
   if (decision?.wasUnknown && showsOutcome(decision, facts)) return recordedLate(situation, latest, decision);
   const settled = settledInErs(facts);
   if (settled.kind === 'closed') return close(situation, latest, settled);
-  if (decision?.isUnknowable) return planUnknowable(situation, latest, decision);
+  // An accept that may have been recorded when e-RS last spoke of it did not leave its list for somebody else's reasons.
+  const mayBeOurs = decision?.code === 'accept' && decision.wasUnknown && situation.listed?.length === 0;
+  if (decision !== undefined && (decision.isUnknowable || mayBeOurs))
+    return planUnknowable(situation, latest, decision);
   if (situation.listed?.length === 0 && settled.kind === 'in-review') return close(situation, latest, LEFT_WORKLIST);
   const plan = follow(situation, latest);
   return settled.kind === 'unknown' ? { ...plan, alerts: [...plan.alerts, 'state-unknown'] } : plan;

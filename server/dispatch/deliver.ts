@@ -12,6 +12,7 @@ import {
   type Attempt,
   afterAnswer,
   type DeliveryStep,
+  doubted,
   exhausted,
   expired,
   nextDelivery,
@@ -202,9 +203,10 @@ async function answered(
   options: DispatchRoom,
   taskId: string,
   key: string,
-  decision: QueuedDecision,
+  sent: QueuedDecision,
   fate: Fate<ErsReferral>,
 ): Promise<Next> {
+  const decision = doubted(sent, fate);
   const loaded = await loadReview(options.store, taskId, key);
   if (!loaded.ok) return later(RETRY_MS); // the attempt stays `unknown` and is settled by reading e-RS
   const review = loaded.value;

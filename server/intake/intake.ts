@@ -47,7 +47,12 @@ interface Unfinished {
   readonly service: SiteService;
   readonly list: WorklistName;
   readonly snapshot: Snapshot;
+  /** The store knows already that this answer has been dealt with. */
+  readonly isMarked?: boolean;
 }
+
+const isSameList = (a: Pick<Unfinished, 'service' | 'list'>, b: Pick<Unfinished, 'service' | 'list'>): boolean =>
+  a.service === b.service && a.list === b.list;
 
 export function createIntake(options: IntakeOptions): Intake {
   const { clock, log, services, landing, budget } = options;
@@ -91,20 +96,19 @@ export function createIntake(options: IntakeOptions): Intake {
   async function pollOnly(service: SiteService, list: WorklistName): Promise<{ polled: Polled; news?: Unfinished }> {
     const polled = await poll(room, service, list);
     const snapshot = room.lists.of(service.id, list);
-    // Slot issues carry no version, and what is in quarantine may land by now: both are looked through even when the
-    // list says what it said.
-    const isWaitedFor =
-      list === 'APPOINTMENT_SLOT_ISSUES' || landing.quarantined().some((kept) => kept.service === service.id);
-    const hasNews = polled.kind === 'changed' || (polled.kind === 'unchanged' && isWaitedFor);
-    return hasNews && snapshot !== undefined ? { polled, news: { service, list, snapshot } } : { polled };
+    if (polled.kind === 'nothing' || snapshot === undefined) return { polled };
+    // A list that says what it said is looked through as well: what is in quarantine may land by now, a decision under way
+    // may be settled by it, a review that has ended may be asked for again.
+    const isMarked = polled.kind === 'unchanged' && !unfinished.some((one) => isSameList(one, { service, list }));
+    return { polled, news: { service, list, snapshot, isMarked } };
   }
 
   async function finish(one: Unfinished): Promise<void> {
-    unfinished = unfinished.filter(({ service, list }) => service !== one.service || list !== one.list);
+    unfinished = unfinished.filter((other) => !isSameList(other, one));
     const isAside = await setAside(room, one.service, one.snapshot.unreadable);
     const isDone = (await reconcile(room, one.service, one.list, one.snapshot, progress)) && isAside;
-    if (isDone) await markReconciled(room, one.service.id, one.list, one.snapshot);
-    else unfinished.push(one);
+    if (!isDone) unfinished.push({ ...one, isMarked: false });
+    else if (!one.isMarked) await markReconciled(room, one.service.id, one.list, one.snapshot);
   }
 
   async function listsInTurn(service: SiteService): Promise<readonly WorklistName[]> {

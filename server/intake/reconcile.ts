@@ -80,7 +80,7 @@ export async function bringSafely(room: IntakeRoom, wanted: Wanted): Promise<boo
 /** I-10, without a read of the store. */
 function isUnchanged(room: IntakeRoom, item: WorklistItem): boolean {
   const known = room.landing.index.byUbrn(item.ubrn);
-  if (known === undefined || known.mappingVersion !== MAPPING_VERSION) return false;
+  if (known === undefined || known.mappingVersion !== MAPPING_VERSION || known.isUnderWay) return false;
   const listed = known.items.find(({ list, service }) => list === item.list && service === (item.service?.id ?? ''));
   if (listed === undefined || listed.hash !== itemHash(item)) return false;
   if (item.version !== undefined) return known.version >= item.version;

@@ -82,6 +82,7 @@ export async function attemptLanding(
     now,
     attachments: core.value.attachments,
     written,
+    isUnderWay: (written.record?.data ?? latest?.value?.record)?.decision !== undefined,
   });
   const sealing: TransactionEntry[] = [
     ...written.entries,
@@ -102,6 +103,9 @@ export async function attemptLanding(
   room.index.note(landed);
   for (const [code, stands] of alertsOf(landed, review))
     stands ? alerts.raise(code, landed.serviceRequestId) : alerts.clear(code, landed.serviceRequestId);
+  const reviewed = latest?.value?.record.taskId;
+  if (reviewed !== undefined && written.record !== undefined && written.record.data.decision === undefined)
+    alerts.clear('outcome-unknown', reviewed);
   return {
     kind: 'landed',
     referral,
@@ -123,5 +127,8 @@ const REVIEW_ALERTS: readonly AlertCode[] = ['state-unknown', 'decided-but-liste
 const alertsOf = (landed: LandedRecord, { alerts }: ReviewWrites): readonly (readonly [AlertCode, boolean])[] => [
   ...standingAlerts(landed),
   ...REVIEW_ALERTS.map((code) => [code, alerts.includes(code)] as const),
-  ...alerts.filter((code) => !REVIEW_ALERTS.includes(code)).map((code) => [code, true] as const),
+  // Dispatch raises it, under its Task; a worklist, or an ending here, may settle what dispatch could not.
+  ...alerts
+    .filter((code) => code !== 'outcome-unknown' && !REVIEW_ALERTS.includes(code))
+    .map((code) => [code, true] as const),
 ];

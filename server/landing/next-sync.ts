@@ -15,13 +15,17 @@ export function nextSync(of: {
   readonly judge: LandingOptions['judge'];
   readonly attachments: SyncRecord['attachments'];
   readonly written: ReviewEntries;
+  /** A decision of the referral's open review is queued or being sent, also after this landing. */
+  readonly isUnderWay: boolean;
   readonly now: string;
 }): LandedRecord {
-  const { referral, input, sync, references, judge, attachments, written, now } = of;
+  const { referral, input, sync, references, judge, attachments, written, isUnderWay, now } = of;
   const { facts } = referral;
   // A review that ends for another reason than its lists rests on them no more: what they say next is news (4.6).
   const isEnded = input.items === undefined && written.record?.data.ended !== undefined;
-  const items = isEnded ? [] : (input.items ?? sync?.items ?? []);
+  const listed = isEnded ? [] : (input.items ?? sync?.items ?? []);
+  // A review whose decision is under way outlasts its lists: each complete list that lacks it tells more (4.5).
+  const items = listed.length === 0 && isUnderWay ? (sync?.items ?? []) : listed;
   const terminal = judge.isTerminal(facts);
   const recheckAt = items.length > 0 || terminal ? undefined : later(now, recheckMs(facts, now));
   const state = facts.state ?? facts.stateCoding?.code;
@@ -51,6 +55,7 @@ export function nextSync(of: {
     episode: written.episode ?? sync?.episode ?? 0,
     ...(recheckAt === undefined ? {} : { recheckAt }),
     ...(facts.related.length === 0 ? {} : { related: facts.related }),
+    ...(isUnderWay ? { isUnderWay } : {}),
   };
 }
 

@@ -18,6 +18,8 @@ export interface SyncSummary {
   readonly lastReadAt: string;
   /** Where it is listed, and a hash of what each list said of it. */
   readonly items: readonly { readonly list: WorklistItem['list']; readonly service: string; readonly hash: string }[];
+  /** A decision was under way when it was last landed: whatever a complete list says of it is looked at (4.5). */
+  readonly isUnderWay: boolean;
   /** UBRNs that it names as related. */
   readonly related: readonly string[];
   /** A007 was had, or refused, for the version landed. */
@@ -111,6 +113,7 @@ function summaryOf(record: LandedRecord): SyncSummary {
     episode,
     lastReadAt,
     items: record.items.map((item) => ({ list: item.list, service: item.service?.id ?? '', hash: itemHash(item) })),
+    isUnderWay: record.isUnderWay ?? false,
     related: record.related ?? NOTHING,
     hasSummary,
     ...(dueAt === undefined ? {} : { dueAt, dueFor: isFileFirst ? 'file' : 'recheck' }),

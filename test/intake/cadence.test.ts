@@ -24,13 +24,14 @@ const polls = (nowMs: number, spent: readonly (readonly [number, WorklistName])[
 });
 
 describe('when a service is polled', () => {
-  test('never polled before, fifty services are read within the first minutes and not all at once', () => {
+  test('never polled before, fifty services are read within the first minute and not all at once', () => {
     const dues = FIFTY.map((id) =>
       nextPollMs({ service: id, perDay: 2, polls: polls(START, []), startedAtMs: START, count: FIFTY.length }),
     ).toSorted((a, b) => a - b);
-    expect(dues.at(-1)).toBeLessThan(START + 5 * 60_000);
-    const busiest = Math.max(...dues.map((at) => dues.filter((other) => other >= at && other < at + 20_000).length));
-    expect(busiest).toBeLessThanOrEqual(12);
+    expect(dues.at(-1)).toBeLessThan(START + 60_000);
+    // More than e-RS takes in a second would only wait for the pace.
+    const busiest = Math.max(...dues.map((at) => dues.filter((other) => other >= at && other < at + 1_000).length));
+    expect(busiest).toBeLessThanOrEqual(8);
   });
 
   test('a single service is read at once', () => {
