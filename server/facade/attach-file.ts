@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { PassThrough, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import {
   decisionAttachment,
   fileNameOf,
@@ -107,7 +107,7 @@ function readNames(headers: IncomingHttpHeaders, contentType: string, extensions
 async function keep(room: FacadeRoom, { task }: Review, file: Readable, about: About): Promise<Answer> {
   const { store, clock } = room;
   const patient = task.for?.reference;
-  const stored = await store.putBinary(detached(file), {
+  const stored = await store.putBinary(file, {
     contentType: about.contentType,
     maxBytes: UPLOAD_LIMITS.maxBytes,
     ...(patient === undefined ? {} : { securityContext: patient }),
@@ -136,18 +136,6 @@ async function keep(room: FacadeRoom, { task }: Review, file: Readable, about: A
     body: resource,
     headers: { ...versionHeadersOf(resource), Location: `${room.baseUrl}/DocumentReference/${resource.id}` },
   };
-}
-
-/** The body on a way of its own: a store that stops reading must not cut the line that the refusal goes out on. */
-function detached(file: Readable): Readable {
-  const passage = new PassThrough();
-  const cut = () => {
-    if (!file.readableEnded) passage.destroy(new Error('The body was cut short.'));
-  };
-  file.on('error', cut).on('close', cut);
-  // Whoever reads hears of it; until then it must not end the process.
-  passage.on('error', () => undefined);
-  return file.pipe(passage);
 }
 
 const tooLarge = (): Refusal =>

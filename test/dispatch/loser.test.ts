@@ -1,10 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
-import { taskKey } from '../../mappings/index.ts';
+import { CODE_SYSTEM, makeOutput, taskKey } from '../../mappings/index.ts';
 import type { DispatchRecord } from '../../server/core/index.ts';
 import { readRecord, writeRecord } from '../../server/store/index.ts';
 import { openWard, type Ward } from './ward.ts';
 
 const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
+const REDIRECT = 'CANCEL_APPOINTMENT_ACTION_LATER';
 const OTHER = 'an attempt of the engine that took over';
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
@@ -72,5 +73,32 @@ describe('an engine that lost its lease while e-RS was at work', () => {
     await until(async () => (await attemptsSince(ward, ubrn)).length > 1);
     expect((await readsOf(ward, ubrn)).length - before).toBeGreaterThan(1);
     expect((await attemptsSince(ward, ubrn))[1]).toBe('theirs not-applied');
+  }, 30_000);
+
+  test('T-6: does not write the file that it uploaded into the decision that the engine which took over is sending', async () => {
+    await using ward = await openWard();
+    const ubrn = await ward.refer('booked-direct');
+    const reference = await ward.attach(ubrn);
+    await ward.control('POST', 'faults', { endpoint: 'A020', kind: 'delay', delayMs: 1_500, times: 1 });
+    await ward.decide(ubrn, [
+      ...accept,
+      { op: 'add', path: '/statusReason', value: { coding: [{ system: CODE_SYSTEM.reviewOutcome, code: REDIRECT }] } },
+      { op: 'add', path: '/note', value: [{ text: 'Rebook.' }] },
+      { op: 'add', path: '/output', value: [makeOutput('attachment', { valueReference: { reference } })] },
+    ]);
+    await until(async () => (await ward.recordOf(ubrn)).uploadNames !== undefined);
+    const record = await recordOf(ward, ubrn);
+    const { decision } = record.data;
+    if (decision === undefined) throw new Error('no decision');
+    const uploaded = { url: 'Binary/theirs', indexed: decision.queuedAt };
+    const theirs = { ...record.data, decision: { ...decision, attachments: [{ reference, uploaded }] } };
+    expect(await writeRecord(ward.store, 'ers-dispatch', record.key, theirs, record)).toMatchObject({ ok: true });
+    await until(async () => (await ward.calls('A020')).length > 0);
+    await until(async () => (await ward.recordOf(ubrn)).decision === undefined);
+    const history = await ward.store.history('Basic', record.id, { count: 100 });
+    const versions = history.ok ? history.value.entries.map(({ resource }) => JSON.stringify(resource)) : [];
+    const withFile = versions.filter((version) => version.includes('uploaded'));
+    expect(withFile.length).toBeGreaterThan(1);
+    expect(withFile.every((version) => version.includes('Binary/theirs'))).toBe(true);
   }, 30_000);
 });

@@ -164,7 +164,8 @@ describe('$ers-attach', () => {
         },
       );
       sending.on('error', reject);
-      for (let sent = 0; sent <= MAX_BYTES; sent += 65_536) sending.write(Buffer.alloc(65_536));
+      // Far more than the limit, so that much of it is still on its way when the answer comes.
+      for (let sent = 0; sent <= 4 * MAX_BYTES; sent += 65_536) sending.write(Buffer.alloc(65_536));
       sending.end();
     });
     expect([answer.status, JSON.parse(answer.text).issue[0].details.coding[0].code]).toEqual([413, 'body-too-large']);
