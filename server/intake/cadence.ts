@@ -66,6 +66,22 @@ export function nextList({ shares }: PollPlan, polls: PollsOf): WorklistName | u
   return [...shares].toSorted((a, b) => waitedFor(b) - waitedFor(a) || 0)[0]?.[0];
 }
 
+/**
+ * A list that nobody has ever read, although an earlier process spent a poll on it: the answer died with that process, and the
+ * first load does not wait for it until the next time of the day. What is lost later costs freshness only.
+ */
+export function lostList(
+  { lists }: SiteService,
+  polls: PollsOf,
+  startedAtMs: number,
+  isRead: (list: WorklistName) => boolean,
+): WorklistName | undefined {
+  return lists.find((list) => {
+    const last = polls.spent.findLast((poll) => poll.list === list);
+    return last !== undefined && last.at.getTime() < startedAtMs && !isRead(list);
+  });
+}
+
 const ABSENT: ReadonlySet<Code> = new Set([
   'ERS_UNAVAILABLE',
   'ERS_BUSY',

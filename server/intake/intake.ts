@@ -8,7 +8,7 @@ import {
   type Ubrn,
 } from '../core/index.ts';
 import { type Brought, bring, missingRelated } from './bring.ts';
-import { isErsThere, nextList, nextPollMs, planPolls } from './cadence.ts';
+import { isErsThere, lostList, nextList, nextPollMs, planPolls } from './cadence.ts';
 import { Lists, type Snapshot } from './lists.ts';
 import { markReconciled, type Polled, poll, recallLists } from './poll.ts';
 import { Progress } from './progress.ts';
@@ -142,9 +142,13 @@ export function createIntake(options: IntakeOptions): Intake {
       const nowMs = polls.now.getTime();
       const startedAtMs = nowMs - (clock.monotonicMs() - startedMs);
       const { perDay } = plan;
-      const atMs = nextPollMs({ service: service.id, perDay, polls, startedAtMs, count: services.length });
+      const lost = lostList(service, polls, startedAtMs, (list) => room.lists.of(service.id, list) !== undefined);
+      const atMs =
+        lost === undefined
+          ? nextPollMs({ service: service.id, perDay, polls, startedAtMs, count: services.length })
+          : polls.nextAt.getTime();
       nextPollAt.set(service.id, new Date(atMs).toISOString());
-      return { waitMs: atMs - nowMs, list: nextList(plan, polls) };
+      return { waitMs: atMs - nowMs, list: lost ?? nextList(plan, polls) };
     };
     const first = await due();
     if (first === undefined || first.waitMs > 0) return first?.waitMs ?? RETRY_MS;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { PollsOf, SiteService, WorklistName } from '../../server/core/index.ts';
-import { nextList, nextPollMs, planPolls, slotBefore } from '../../server/intake/cadence.ts';
+import { lostList, nextList, nextPollMs, planPolls, slotBefore } from '../../server/intake/cadence.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -116,5 +116,20 @@ describe('which list a poll reads', () => {
     const plan = planPolls(both, 2);
     const spent: [number, WorklistName][] = [[START, ASI]];
     expect(nextList(plan, polls(START + 12 * HOUR, spent))).toBe(RFR);
+  });
+});
+
+describe('a poll whose answer died with its process', () => {
+  const both = service({ lists: [RFR, ASI] });
+  const spent = polls(START, [[START - 60_000, ASI]]);
+
+  test('K1: is made again at once where its list was never read, or a first load would wait for half a day', () => {
+    expect(lostList(both, spent, START, () => false)).toBe(ASI);
+  });
+
+  test('waits for its time where the list has been read before, or this process spent it, since e-RS may refuse it for long', () => {
+    expect(lostList(both, spent, START, () => true)).toBeUndefined();
+    expect(lostList(both, spent, START - 120_000, () => false)).toBeUndefined();
+    expect(lostList(both, polls(START, []), START, () => false)).toBeUndefined();
   });
 });
