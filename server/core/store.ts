@@ -85,6 +85,13 @@ export interface StoredBinary {
   readonly sha1: string;
 }
 
+/** A file to be read or destroyed. Its hash is known to whoever wrote it; not every store keeps it. */
+export interface OpenBinary extends Omit<StoredBinary, 'sha1'> {
+  readonly stream: Readable;
+  readonly lastUpdated: string;
+  readonly versionId: string;
+}
+
 /** The only way to R4 resources. Never throws for an expected failure; every call has a deadline. */
 export interface Store {
   readonly capabilities: StoreCapabilities;
@@ -135,11 +142,7 @@ export interface Store {
     source: Readable,
     about: { contentType: string; id?: string; securityContext?: string; maxBytes?: number },
   ): Promise<StoreResult<StoredBinary>>;
-  openBinary(
-    id: string,
-  ): Promise<
-    StoreResult<StoredBinary & { readonly stream: Readable; readonly lastUpdated: string; readonly versionId: string }>
-  >;
+  openBinary(id: string): Promise<StoreResult<OpenBinary>>;
   /** Calls back soon after a resource of the type changed, whoever wrote it; a hint only. Returns the unsubscribe. */
   onChange(listener: (change: { type: ResourceType; id: string }) => void): () => void;
   close(): Promise<void>;

@@ -2,6 +2,7 @@ import type { SearchParameter } from '@medplum/fhirtypes';
 import type { Clock, Store } from '../core/index.ts';
 import { dressedAsHapi, dressedAsMedplum } from './embedded/dressing.ts';
 import { openEmbedded } from './embedded/store.ts';
+import { connectHapi, type HapiOptions } from './hapi/store.ts';
 
 export type { EngineRecord } from './records.ts';
 export { listRecords, readRecord, recordEntry, recordOf, writeRecord } from './records.ts';
@@ -24,3 +25,9 @@ export async function openEmbeddedStore(options: {
   if (dressedAs === 'medplum') return dressedAsMedplum(opened.value);
   return dressedAs === 'hapi' ? dressedAsHapi(opened.value) : opened.value;
 }
+
+/**
+ * A HAPI FHIR JPA R4 server as the store; its `probe` says what it lacks, and installs what it can.
+ * @param options.baseUrl its FHIR base, without a slash at the end
+ */
+export const connectHapiStore = (options: HapiOptions): Store => connectHapi(options);

@@ -57,7 +57,7 @@ export function storeContract(name: string, open: () => Promise<StoreUnderContra
     beforeAll(async () => {
       under = await open();
       store = under.store;
-    }, 60_000);
+    }, 180_000);
     afterAll(async () => under.close());
 
     test('the probe finds that it keeps its promises', async () => {

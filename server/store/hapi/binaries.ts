@@ -1,0 +1,160 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { request } from 'undici';
+import type { StoredBinary, StoreFailure, StoreResult } from '../../core/index.ts';
+import { failure } from '../embedded/outcome.ts';
+import { headerOf } from './recorder.ts';
+import { refusalOf } from './refusals.ts';
+import { versionOf } from './resources.ts';
+import { unknownOutcome, type Wire } from './wire.ts';
+
+/**
+ * Streams bytes into a Binary under an id of our choice, so that a lost answer can be asked after. What HAPI does with
+ * them is its own affair: it reads a file whole before it stores it.
+ */
+export async function putBinary(
+  wire: Wire,
+  source: Readable,
+  about: { contentType: string; id?: string; securityContext?: string; maxBytes?: number },
+): Promise<StoreResult<StoredBinary>> {
+  const line = await wire.openLine();
+  if (!line.ok) {
+    source.destroy();
+    return line;
+  }
+  const { dispatcher, heard, signal, done } = line.value;
+  const id = about.id ?? randomUUID();
+  const meter = new Meter(about.maxBytes);
+  // Bytes of a FHIR media type (raw answers of e-RS) HAPI would read as the Binary resource itself.
+  const isWrapped = /\bfhir\b/i.test(about.contentType);
+  try {
+    const answer = await request(`${wire.baseUrl}/Binary/${encodeURIComponent(id)}`, {
+      method: 'PUT',
+      dispatcher,
+      signal,
+      body: Readable.from(isWrapped ? wrapped(id, about, meter.through(source)) : meter.through(source)),
+      headers: {
+        ...wire.authorization,
+        'content-type': isWrapped ? 'application/fhir+json' : about.contentType,
+        accept: 'application/fhir+json',
+        prefer: 'return=minimal',
+        ...(about.securityContext === undefined || isWrapped ? {} : { 'x-security-context': about.securityContext }),
+      },
+    });
+    await answer.body.dump();
+    wire.heed(heard);
+    if (answer.statusCode === 429 || answer.statusCode === 503)
+      return failure('unavailable', 'The store asks to be left alone for a while');
+    if (answer.statusCode >= 300) return refusalOf(answered(answer.statusCode), 'Binary');
+    return { ok: true, value: { id, contentType: about.contentType, size: meter.size, sha1: meter.sha1() } };
+  } catch (error) {
+    if (meter.fault !== undefined) return meter.fault;
+    if (!isOutside(error)) throw error;
+    return heard.isSent ? unknownOutcome : failure('unavailable', 'The store does not answer');
+  } finally {
+    source.destroy();
+    done();
+  }
+}
+
+/** Opens the bytes of a Binary, uncompressed, so that their length is known before they come. */
+export async function openBinary(wire: Wire, id: string) {
+  const line = await wire.openLine();
+  if (!line.ok) return line;
+  const { dispatcher, heard, signal, done } = line.value;
+  try {
+    const answer = await request(`${wire.baseUrl}/Binary/${encodeURIComponent(id)}`, {
+      dispatcher,
+      signal,
+      headers: { ...wire.authorization, accept: '*/*', 'cache-control': 'no-cache' },
+    });
+    const stream = answer.body;
+    const versionId = versionOf(headerOf(heard, 'etag'));
+    const modified = Date.parse(headerOf(heard, 'last-modified') ?? '');
+    if (answer.statusCode !== 200 || versionId === undefined) {
+      await stream.dump();
+      done();
+      wire.heed(heard);
+      if (answer.statusCode === 200 || answer.statusCode >= 500 || answer.statusCode === 429)
+        return failure('unavailable', 'The store does not give the file now');
+      return refusalOf(answered(answer.statusCode), 'Binary');
+    }
+    stream.once('close', done);
+    return {
+      ok: true as const,
+      value: {
+        id,
+        contentType: headerOf(heard, 'content-type') ?? 'application/octet-stream',
+        size: Number(headerOf(heard, 'content-length')),
+        stream: stream as Readable,
+        lastUpdated: new Date(Number.isNaN(modified) ? 0 : modified).toISOString(),
+        versionId,
+      },
+    };
+  } catch (error) {
+    done();
+    if (!isOutside(error)) throw error;
+    return failure('unavailable', 'The store does not answer');
+  }
+}
+
+/** Counts and hashes what goes through, and breaks off where it is too long. */
+class Meter {
+  size = 0;
+  /** Why the bytes did not all go through. */
+  fault: StoreFailure | undefined;
+  readonly #hash = createHash('sha1');
+  readonly #maxBytes: number;
+
+  constructor(maxBytes = Number.POSITIVE_INFINITY) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** An error in here ends the connection, so that the server never sees the end of the request, and keeps nothing. */
+  async *through(source: Readable): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const chunk of source) {
+        const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : (chunk as Uint8Array);
+        this.size += bytes.byteLength;
+        if (this.size > this.#maxBytes) {
+          this.fault = failure('invalid', `The file is larger than ${this.#maxBytes} bytes`);
+          throw new Error('too long');
+        }
+        this.#hash.update(bytes);
+        yield bytes;
+      }
+    } catch (error) {
+      this.fault ??= failure('invalid', 'The source of the file broke off, so nothing was kept');
+      throw error;
+    }
+  }
+
+  sha1(): string {
+    return this.#hash.digest('base64');
+  }
+}
+
+/** The JSON of a Binary, its data as Base64 while the bytes come. */
+async function* wrapped(
+  id: string,
+  { contentType, securityContext }: { contentType: string; securityContext?: string },
+  bytes: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Buffer> {
+  const context = securityContext === undefined ? {} : { securityContext: { reference: securityContext } };
+  const head = JSON.stringify({ resourceType: 'Binary', id, contentType, ...context });
+  yield Buffer.from(`${head.slice(0, -1)},"data":"`);
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const chunk of bytes) {
+    const pending = Buffer.concat([rest, chunk]);
+    const whole = pending.length - (pending.length % 3);
+    yield Buffer.from(pending.toString('base64', 0, whole));
+    rest = pending.subarray(whole);
+  }
+  yield Buffer.from(`${rest.toString('base64')}"}`);
+}
+
+const answered = (status: number) => ({ status, body: undefined, header: () => undefined });
+
+/** What the network does to a call is expected; anything else is a bug. */
+const isOutside = (error: unknown): boolean =>
+  Error.isError(error) && ('code' in error || error.name === 'AbortError' || error.name === 'Error');

@@ -1,0 +1,124 @@
+import type { ResourceType, SearchPage, Stored, StoreFailure, StoreResult } from '../../core/index.ts';
+import type { Parameters } from '../embedded/definitions.ts';
+import { failure } from '../embedded/outcome.ts';
+import { hapiQuery, isPageMark, withCount } from './queries.ts';
+import { refusalOf } from './refusals.ts';
+import { isBundle, nextQueryOf, resourcesOf } from './resources.ts';
+import type { Wire } from './wire.ts';
+
+/** HAPI answers the same search from its cache for a minute, unless told not to. `no-store` would drop includes. */
+export const FRESH = { 'cache-control': 'no-cache' } as const;
+
+/** A server that gives few a page is asked again, but not for ever. */
+const MAX_FILLS = 200;
+
+interface Part {
+  readonly matches: readonly Stored[];
+  readonly includes: readonly Stored[];
+  readonly total: number | undefined;
+  readonly next: string | undefined;
+}
+
+/**
+ * One page of a search, of the size that was asked for although HAPI may send less at a time. Searches are posted: no
+ * identifier stands in a URL. The search that HAPI holds fixes which resources match, so pages neither skip nor repeat.
+ */
+export async function searchPage(
+  wire: Wire,
+  known: Parameters,
+  type: ResourceType,
+  query: string,
+  next: string | undefined,
+): Promise<StoreResult<SearchPage>> {
+  const read = hapiQuery(known, type, query);
+  if ('ok' in read) return read;
+  if (next !== undefined && !isPageMark(next)) return failure('invalid', 'The paging token is not one of this search');
+  const { parameters, count, isTotalWanted, isCountOnly } = read;
+  const first = next === undefined ? await searchFirst(wire, type, parameters) : await readOn(wire, next, count);
+  if (isFailure(first)) return first;
+  if (isCountOnly) {
+    if (first.total === undefined) return failure('unavailable', 'The store did not count what it was asked to count');
+    return { ok: true, value: { matches: [], includes: [], total: first.total } };
+  }
+  const matches = [...first.matches];
+  const includes = new Map(first.includes.map((one) => [placeOf(one), one]));
+  let mark = first.next;
+  for (let fills = 0; mark !== undefined && matches.length < count && fills < MAX_FILLS; fills++) {
+    const part = await readOn(wire, mark, count - matches.length);
+    if (isFailure(part)) return part;
+    matches.push(...part.matches);
+    for (const one of part.includes) includes.set(placeOf(one), one);
+    mark = part.next;
+  }
+  for (const match of matches) includes.delete(placeOf(match));
+  const isWhole = next === undefined && mark === undefined;
+  const total = isWhole ? matches.length : isTotalWanted ? first.total : undefined;
+  return {
+    ok: true,
+    value: {
+      matches,
+      includes: [...includes.values()],
+      ...(total === undefined ? {} : { total }),
+      ...(mark === undefined ? {} : { next: mark }),
+    },
+  };
+}
+
+/** All that meet a condition which the store itself makes up; no check, no page left out. */
+export async function allMatches(
+  wire: Wire,
+  type: ResourceType,
+  parameters: Readonly<Record<string, string[]>>,
+): Promise<StoreResult<readonly Stored[]>> {
+  const first = await searchFirst(wire, type, { ...parameters, _count: ['50'], _sort: ['-_lastUpdated'] });
+  if (isFailure(first)) return first;
+  const matches = [...first.matches];
+  let mark = first.next;
+  for (let fills = 0; mark !== undefined && fills < MAX_FILLS; fills++) {
+    const part = await readOn(wire, mark, 50);
+    if (isFailure(part)) return part;
+    matches.push(...part.matches);
+    mark = part.next;
+  }
+  return { ok: true, value: matches };
+}
+
+const searchFirst = (wire: Wire, type: ResourceType, searchParams: Record<string, string[]>) =>
+  part(
+    wire.ask(
+      'read',
+      (client, options) =>
+        client.search({ resourceType: type, searchParams, options: { ...options, postSearch: true } }),
+      FRESH,
+    ),
+    type,
+  );
+
+const readOn = (wire: Wire, mark: string, count: number) =>
+  part(
+    wire.ask(
+      'read',
+      (client, options) => client.request(`${wire.baseUrl}?${withCount(mark, count)}`, { options }),
+      FRESH,
+    ),
+    'page',
+  );
+
+async function part(asked: ReturnType<Wire['ask']>, type: string): Promise<Part | StoreFailure> {
+  const answer = await asked;
+  if (!answer.ok) return answer;
+  const { status, body } = answer.value;
+  if (status === 410) return failure('gone', 'This paged search is no longer held: search again from its first page');
+  if (status !== 200) return refusalOf(answer.value, type);
+  if (!isBundle(body)) return failure('unavailable', 'The store answered a search with something else than a Bundle');
+  return {
+    matches: resourcesOf(body, 'match'),
+    includes: resourcesOf(body, 'include'),
+    total: body.total,
+    next: nextQueryOf(body),
+  };
+}
+
+const isFailure = (value: object): value is StoreFailure => 'ok' in value;
+
+const placeOf = ({ resourceType, id }: Stored): string => `${resourceType}/${id}`;

@@ -1,0 +1,119 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const HERE = import.meta.dirname;
+const TARGET = join(HERE, 'target');
+
+/** A HAPI FHIR JPA R4 server of our own, with an empty database of its own. */
+export interface HapiServer {
+  /** Its FHIR base. */
+  readonly url: string;
+  /** Ends the process, as a reboot would, and starts it again over the same database, at the same address. */
+  restart(): Promise<void>;
+  /** Ends it and drops the database. */
+  stop(): Promise<void>;
+}
+
+/** Starts HAPI on a free port: over a file of H2, or over PostgreSQL where HAPI_POSTGRES names one. */
+export async function startHapi(): Promise<HapiServer> {
+  const port = await freePort();
+  const database = process.env['HAPI_POSTGRES'] === undefined ? fileDatabase() : await postgresDatabase();
+  let running = await launch(port, database.settings);
+  return {
+    url: `http://127.0.0.1:${port}/fhir`,
+    async restart() {
+      await end(running);
+      running = await launch(port, database.settings);
+    },
+    async stop() {
+      await end(running);
+      await database.drop();
+    },
+  };
+}
+
+interface Database {
+  /** Java properties. */
+  readonly settings: readonly string[];
+  drop(): Promise<void>;
+}
+
+function fileDatabase(): Database {
+  const directory = mkdtempSync(join(tmpdir(), 'ers-fhir-hapi-'));
+  return {
+    settings: [`-Ddb=jdbc:h2:file:${join(directory, 'fhir')}`],
+    drop: async () => rmSync(directory, { recursive: true, force: true }),
+  };
+}
+
+async function postgresDatabase(): Promise<Database> {
+  const { hostname, port, username, password } = new URL(process.env['HAPI_POSTGRES'] ?? '');
+  const name = `ers_fhir_${randomUUID().replaceAll('-', '').slice(0, 12)}`;
+  const host = `${hostname}:${port || '5432'}`;
+  const user = [`-Ddb.user=${username || 'postgres'}`, ...(password === '' ? [] : [`-Ddb.password=${password}`])];
+  const run = (statement: string) =>
+    java(['-Xmx64m', `-Ddb=jdbc:postgresql://${host}/postgres`, ...user], 'testhapi.Sql', [statement]);
+  await run(`CREATE DATABASE ${name}`);
+  return {
+    settings: [`-Ddb=jdbc:postgresql://${host}/${name}`, ...user],
+    drop: () => run(`DROP DATABASE ${name} WITH (FORCE)`),
+  };
+}
+
+const spawnJava = (settings: readonly string[], main: string, args: readonly string[] = []): ChildProcess => {
+  const classpath = `${join(TARGET, 'classes')}:${readFileSync(join(TARGET, 'classpath.txt'), 'utf8')}`;
+  return spawn('java', [...settings, '-cp', classpath, main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+};
+
+async function java(settings: readonly string[], main: string, args: readonly string[]): Promise<void> {
+  const child = spawnJava(settings, main, args);
+  const said = collect(child);
+  const code = await new Promise((resolve) => child.once('exit', resolve));
+  if (code !== 0) throw new Error(`${main}: ${said()}`);
+}
+
+/** Resolves when the server says that it is ready. */
+async function launch(port: number, settings: readonly string[]): Promise<ChildProcess> {
+  const child = spawnJava(
+    ['-Xmx1g', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', `-Dport=${port}`, ...settings],
+    'testhapi.TestHapi',
+  );
+  const said = collect(child);
+  await new Promise<void>((resolve, reject) => {
+    child.stdout?.on('data', () => {
+      if (/^READY /m.test(said())) resolve();
+    });
+    child.once('exit', () => reject(new Error(`HAPI did not start: ${said().slice(-4000)}`)));
+  });
+  return child;
+}
+
+function collect(child: ChildProcess): () => string {
+  const chunks: string[] = [];
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => {
+      chunks.push(chunk.toString());
+    });
+  return () => chunks.join('');
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  await gone;
+}
+
+async function freePort(): Promise<number> {
+  const listener = createServer();
+  await new Promise<void>((resolve) => {
+    listener.listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = listener.address() as AddressInfo;
+  await new Promise((resolve) => listener.close(resolve));
+  return port;
+}
