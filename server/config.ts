@@ -67,10 +67,22 @@ export const VARIABLES = {
   PUBLIC_URL: variable(httpUrl.optional(), {
     meaning: 'Base of links in answers, when a proxy stands in front; else the address that is bound',
   }),
-  STORE: variable(z.enum(['embedded']), {
+  STORE: variable(z.enum(['embedded', 'hapi']), {
     default: 'embedded',
-    meaning: 'Where resources are kept: embedded (SQLite in DATA_DIR)',
+    meaning: 'Where resources are kept: embedded (SQLite in DATA_DIR) or hapi (a HAPI FHIR JPA server at STORE_URL)',
   }),
+  STORE_URL: variable(httpUrl.optional(), { meaning: 'FHIR base of the store, such as https://hapi.example/fhir' }),
+  STORE_CLIENT_ID: variable(z.string().min(1).optional(), {
+    meaning: 'Name by which the store knows this server, where it asks for one (HAPI: HTTP Basic)',
+  }),
+  STORE_CLIENT_SECRET: variable(
+    z
+      .string()
+      .min(1)
+      .transform((text) => new Secret(text))
+      .optional(),
+    { meaning: 'Secret that goes with STORE_CLIENT_ID; sent over https only, or on this machine' },
+  ),
   DATA_DIR: variable(z.string().min(1), { default: './data', meaning: 'Folder of the embedded store' }),
   ID_NAMESPACE_SECRET: variable(secret, {
     meaning: 'Secret of this installation, from which Patient ids and paging tokens are made; keep it for ever',
@@ -128,12 +140,21 @@ export const VARIABLES = {
 
 export type VariableName = keyof typeof VARIABLES;
 
+/** A store that is a server of its own. */
+export interface RemoteStoreConfig {
+  readonly kind: 'hapi';
+  readonly url: string;
+  readonly credentials: { readonly id: string; readonly secret: Secret } | undefined;
+}
+
 /** What both `serve` and the demo need. */
 export interface ServerConfig {
   readonly port: number;
   readonly host: string;
   readonly publicUrl: string | undefined;
   readonly dataDirectory: string;
+  /** Absent: the embedded store in `dataDirectory`. */
+  readonly remoteStore?: RemoteStoreConfig;
   readonly idNamespaceSecret: Secret;
   readonly refuseIdentifiersInUrls: boolean;
   readonly decisionDelaySeconds: number;
@@ -172,6 +193,9 @@ const SERVER_NAMES = [
   'HOST',
   'PUBLIC_URL',
   'STORE',
+  'STORE_URL',
+  'STORE_CLIENT_ID',
+  'STORE_CLIENT_SECRET',
   'DATA_DIR',
   'ID_NAMESPACE_SECRET',
   'REFUSE_IDENTIFIERS_IN_URLS',
@@ -237,7 +261,8 @@ function serverConfig(environment: Environment, faults: string[]): ServerConfig 
       `HOST=${values.HOST} is not loopback: this release has no authentication, so it binds to 127.0.0.1 only.`,
     );
   }
-  if (values.DATA_DIR !== undefined && !isWritable(values.DATA_DIR)) {
+  const remoteStore = values.STORE === 'hapi' ? remoteStoreOf(values.STORE, values, faults) : undefined;
+  if (remoteStore === undefined && values.DATA_DIR !== undefined && !isWritable(values.DATA_DIR)) {
     faults.push('DATA_DIR: the folder is none, or cannot be written: name one that this user may write to.');
   }
   return Object.freeze({
@@ -245,12 +270,36 @@ function serverConfig(environment: Environment, faults: string[]): ServerConfig 
     host: values.HOST,
     publicUrl: values.PUBLIC_URL,
     dataDirectory: values.DATA_DIR,
+    ...(remoteStore === undefined ? {} : { remoteStore }),
     idNamespaceSecret: values.ID_NAMESPACE_SECRET,
     refuseIdentifiersInUrls: values.REFUSE_IDENTIFIERS_IN_URLS,
     decisionDelaySeconds: values.DECISION_DELAY_SECONDS,
     leaseSeconds: values.LEASE_SECONDS,
     maxFileBytes: values.MAX_FILE_BYTES,
     logLevel: values.LOG_LEVEL,
+  });
+}
+
+function remoteStoreOf(
+  kind: RemoteStoreConfig['kind'],
+  values: {
+    readonly STORE_URL: string | undefined;
+    readonly STORE_CLIENT_ID: string | undefined;
+    readonly STORE_CLIENT_SECRET: Secret | undefined;
+  },
+  faults: string[],
+): RemoteStoreConfig {
+  const { STORE_URL: url, STORE_CLIENT_ID: id, STORE_CLIENT_SECRET: secret } = values;
+  if (url === undefined) faults.push(`STORE_URL is missing: ${VARIABLES.STORE_URL.meaning}.`);
+  if ((id === undefined) !== (secret === undefined))
+    faults.push('STORE_CLIENT_ID and STORE_CLIENT_SECRET go together: set both, or neither.');
+  const isInTheClear = url?.startsWith('http:') && !LOOPBACK.has(new URL(url).hostname);
+  if (isInTheClear && secret !== undefined)
+    faults.push('STORE_URL must begin with https, or STORE_CLIENT_SECRET would travel in the clear.');
+  return Object.freeze({
+    kind,
+    url: url ?? '',
+    credentials: id === undefined || secret === undefined ? undefined : { id, secret },
   });
 }
 

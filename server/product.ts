@@ -3,7 +3,6 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Registry } from 'prom-client';
 import { Agent, type Dispatcher, ProxyAgent } from 'undici';
-import { searchParameters } from '../conformance/index.ts';
 import { type ActiveEngine, buildActiveEngine } from './active-engine.ts';
 import type { ErsConfig, ServerConfig } from './config.ts';
 import {
@@ -18,7 +17,7 @@ import {
 } from './core/index.ts';
 import { createFacade } from './facade/index.ts';
 import { createLease } from './lease/index.ts';
-import { openEmbeddedStore } from './store/index.ts';
+import { openStore } from './open-store.ts';
 
 export interface ProductOptions {
   readonly server: ServerConfig;
@@ -62,17 +61,16 @@ export const dispatcherFor = (proxy: string | undefined): Dispatcher =>
  */
 export async function startProduct(options: ProductOptions): Promise<StartProduct> {
   const { server, ers: ersConfig, log, clock } = options;
-  const opened =
-    options.store ??
-    (await openEmbeddedStore({ directory: server.dataDirectory, clock, searchParameters }).catch(
-      (error: Error) => error.message,
-    ));
-  if (typeof opened === 'string') return { ok: false, fault: `DATA_DIR: ${opened}` };
+  const random = () => randomBytes(4).readUInt32BE() / 2 ** 32;
+  const opened = options.store ?? (await openStore(server, clock, random));
+  if (typeof opened === 'string') return { ok: false, fault: opened };
   const store: Store = opened;
   const probed = await store.probe();
-  if (!probed.ok) return { ok: false, fault: `The store does not keep its promises: ${whatStoreSaid(probed)}` };
+  if (!probed.ok) {
+    if (options.store === undefined) await store.close();
+    return { ok: false, fault: `The store does not keep its promises: ${whatStoreSaid(probed)}` };
+  }
 
-  const random = () => randomBytes(4).readUInt32BE() / 2 ** 32;
   const secret = server.idNamespaceSecret.reveal();
   const shared = { store, clock, log, alerts: alertBoard(() => clock.now()) };
   const dispatcher = dispatcherFor(ersConfig.proxy);

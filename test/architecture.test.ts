@@ -37,6 +37,7 @@ const ROOMS = Object.keys(ARROWS);
 const HALL = new Set([
   'server/config.ts',
   'server/log.ts',
+  'server/open-store.ts',
   'server/main.ts',
   'server/demo.ts',
   'server/product.ts',

@@ -1,9 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { searchParameters } from '../../conformance/index.ts';
 import { MAX_JSON_BYTES } from '../active-engine.ts';
 import { createBudget } from '../budget/index.ts';
-import { type Config, type ErsConfig, readConfig } from '../config.ts';
+import { type Config, type ErsConfig, readConfig, type ServerConfig } from '../config.ts';
 import {
   type Budget,
   CODES,
@@ -15,8 +14,8 @@ import {
   systemClock,
 } from '../core/index.ts';
 import { type AccessRefusal, checkToken, createErsClient, explainRefusal, type TokenCheck } from '../ers/index.ts';
+import { openStore } from '../open-store.ts';
 import { dispatcherFor } from '../product.ts';
-import { openEmbeddedStore } from '../store/index.ts';
 import type { Call, Command } from './command.ts';
 
 /** More, and the assertion's five minutes or the ledger's minute begin to matter. */
@@ -81,11 +80,11 @@ async function check({ ers, server }: Config, spendsPoll: boolean, report: Repor
       skipAll(ers.services, 'there is no token', report);
       return;
     }
-    const store = spendsPoll ? await openLedger(server.dataDirectory, report) : undefined;
+    const store = spendsPoll ? await openLedger(server, report) : undefined;
     const budget = createBudget({
       store,
       clock: systemClock,
-      random: () => randomBytes(4).readUInt32BE() / 2 ** 32,
+      random,
       log: SILENT,
       requestsPerSecond: ers.requestsPerSecond,
       pollsPerDay: ers.pollsPerDay,
@@ -99,6 +98,8 @@ async function check({ ers, server }: Config, spendsPoll: boolean, report: Repor
     await dispatcher.close();
   }
 }
+
+const random = () => randomBytes(4).readUInt32BE() / 2 ** 32;
 
 const SILENT: Log = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
@@ -118,12 +119,10 @@ function reportClock(skewSeconds: number | undefined, report: Report): void {
   else report.refused('clock', `${how}. Set this machine by a time server (NTP).`);
 }
 
-async function openLedger(directory: string, report: Report): Promise<Store | undefined> {
-  const opened = await openEmbeddedStore({ directory, clock: systemClock, searchParameters }).catch(
-    (error: Error) => error.message,
-  );
+async function openLedger(server: ServerConfig, report: Report): Promise<Store | undefined> {
+  const opened = await openStore(server, systemClock, random);
   if (typeof opened !== 'string') return opened;
-  report.refused('poll ledger', `DATA_DIR: ${opened} While the server runs, use "poll SERVICE".`);
+  report.refused('poll ledger', `${opened} While the server runs, use "poll SERVICE".`);
   return undefined;
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Bundle, ServiceRequest, Task } from '@medplum/fhirtypes';
 import { SYSTEM } from '../../mappings/index.ts';
-import { Secret } from '../../server/config.ts';
+import { type RemoteStoreConfig, Secret } from '../../server/config.ts';
 import { type Log, type LogFields, type SiteService, type Store, systemClock } from '../../server/core/index.ts';
 import { type Product, startProduct } from '../../server/product.ts';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../simulator/index.ts';
@@ -60,11 +60,13 @@ export interface WorldOptions extends SimulatorOptions {
   /** A store that other products share; the test closes it. */
   readonly store?: Store;
   readonly leaseSeconds?: number;
+  /** The FHIR server to keep resources in. Default: an embedded store of the world's own. */
+  readonly remoteStore?: RemoteStoreConfig;
 }
 
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const { isSignedIn = true, unattended = [], pollIntervalMs = 3_600_000, pollsPerDay, ...more } = options;
-  const { store: shared, leaseSeconds = 30, ...simulated } = more;
+  const { store: shared, leaseSeconds = 30, remoteStore, ...simulated } = more;
   const simulator = await startSimulator({
     port: 0,
     ...simulated,
@@ -81,6 +83,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         host: '127.0.0.1',
         publicUrl: undefined,
         dataDirectory: directory,
+        ...(remoteStore === undefined ? {} : { remoteStore }),
         idNamespaceSecret: new Secret('a secret of this test world'),
         refuseIdentifiersInUrls: false,
         decisionDelaySeconds: 0,
@@ -144,7 +147,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     get: (path) => fetch(`${world.fhir}/${path}`),
     async taskOf(ubrn) {
       const bundle = (await (
-        await world.get(`Task?focus:identifier=${SYSTEM.ubrn}|${ubrn}&_sort=-authored-on`)
+        await world.get(`Task?focus:ServiceRequest.identifier=${SYSTEM.ubrn}|${ubrn}&_sort=-authored-on`)
       ).json()) as Bundle<Task>;
       const tasks = (bundle.entry ?? []).flatMap(({ resource }) => (resource === undefined ? [] : [resource]));
       const latest = tasks.toSorted((a, b) => episode(b) - episode(a))[0];

@@ -1,0 +1,25 @@
+import { searchParameters } from '../conformance/index.ts';
+import type { ServerConfig } from './config.ts';
+import type { Clock, Store } from './core/index.ts';
+import { connectHapiStore, openEmbeddedStore } from './store/index.ts';
+
+/** Opens the store that the environment names; a sentence that says what to change, where it cannot be opened. */
+export async function openStore(
+  { dataDirectory, remoteStore }: Pick<ServerConfig, 'dataDirectory' | 'remoteStore'>,
+  clock: Clock,
+  random: () => number,
+): Promise<Store | string> {
+  if (remoteStore === undefined) {
+    return openEmbeddedStore({ directory: dataDirectory, clock, searchParameters }).catch(
+      (error: Error) => `DATA_DIR: ${error.message}`,
+    );
+  }
+  const { url: baseUrl, credentials } = remoteStore;
+  return connectHapiStore({
+    baseUrl,
+    clock,
+    random,
+    searchParameters,
+    ...(credentials === undefined ? {} : { credentials: { id: credentials.id, secret: credentials.secret.reveal() } }),
+  });
+}
