@@ -1,0 +1,323 @@
+import { Readable } from 'node:stream';
+import { setTimeout as passed } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Patient } from '@medplum/fhirtypes';
+import { type Clock, type Store, systemClock } from '../../server/core/index.ts';
+import { connectHapi, type HapiOptions } from '../../server/store/hapi/store.ts';
+import { openWire } from '../../server/store/hapi/wire.ts';
+import {
+  type Answerer,
+  type Gateway,
+  hanging,
+  type Received,
+  resetting,
+  saying,
+  startGateway,
+  truncating,
+} from '../ers/gateway.ts';
+
+const patient: Patient & { id: string } = { resourceType: 'Patient', id: 'patient-1', active: true };
+const stored = { ...patient, meta: { versionId: '7', lastUpdated: '2026-01-05T09:00:00.000+00:00', source: '#abc' } };
+const SLOW = { callMs: 300, fileMs: 300 };
+
+let gateway: Gateway;
+const stores: Store[] = [];
+beforeEach(async () => {
+  gateway = await startGateway();
+});
+afterEach(async () => {
+  for (const store of stores.splice(0)) await store.close();
+  await gateway[Symbol.asyncDispose]();
+});
+
+/** The driver, before a server that answers what the test says. */
+function connect(options: Partial<HapiOptions> = {}): Store {
+  const store = connectHapi({ baseUrl: `${gateway.origin}/fhir`, clock: systemClock, random: () => 0, ...options });
+  stores.push(store);
+  return store;
+}
+
+/** An address at which nobody listens. */
+async function desertedUrl(): Promise<string> {
+  await using closed = await startGateway();
+  return `${closed.origin}/fhir`;
+}
+
+/** One answer after another; the last one for ever. */
+const inTurn =
+  (...answers: readonly Answerer[]): Answerer =>
+  (request, response) =>
+    (answers[Math.min(gateway.received.length, answers.length) - 1] ?? hanging)(request, response);
+
+const linesOf = (received: readonly Received[]) => received.map(({ method, path }) => `${method} ${path}`);
+
+describe('what the driver sees of an answer, although fhir-kit-client hides it', () => {
+  test.each([409, 412, 429])('status, ETag and Retry-After of a %i', async (status) => {
+    gateway.answer = saying(
+      status,
+      { resourceType: 'OperationOutcome' },
+      { ETag: 'W/"7"', 'Retry-After': '40', 'Content-Type': 'application/fhir+json' },
+    );
+    const wire = openWire({ baseUrl: gateway.origin, clock: systemClock, random: () => 0 });
+    const asked = await wire.ask('write', (client, options) =>
+      client.update({ resourceType: 'Patient', id: patient.id, body: patient as never, options }),
+    );
+    await wire.close();
+    if (status === 429) expect(asked).toMatchObject({ ok: false, code: 'unavailable', retryAfterMs: 40_000 });
+    else {
+      const answer = asked.ok ? asked.value : undefined;
+      expect([answer?.status, answer?.header('etag'), answer?.header('retry-after')]).toEqual([status, 'W/"7"', '40']);
+    }
+  });
+
+  test.each([409, 412])('a precondition that failed is a conflict, whether the server says %i', async (status) => {
+    gateway.answer = saying(status, { resourceType: 'OperationOutcome' });
+    const store = connect();
+    expect(await store.update(patient, { ifMatch: '6' })).toMatchObject({ ok: false, code: 'conflict' });
+    expect(gateway.received.map(({ headers }) => headers['if-match'])).toEqual(['W/"6"']);
+  });
+
+  test('a version that is no number cannot be the current one, so it is a conflict and nothing is sent', async () => {
+    const store = connect();
+    expect(await store.update(patient, { ifMatch: '6", W/"7' })).toMatchObject({ ok: false, code: 'conflict' });
+    expect(gateway.received).toEqual([]);
+  });
+
+  test("the server's note of the request that wrote a version is no content", async () => {
+    gateway.answer = saying(200, stored);
+    const read = await connect().read('Patient', patient.id);
+    expect(read.ok && read.value.meta).toEqual({ versionId: '7', lastUpdated: stored.meta.lastUpdated });
+  });
+});
+
+describe('silence', () => {
+  test.each([
+    ['a reset', resetting],
+    ['half an answer', truncating(201, '{"resourceType"')],
+    ['an error of the server', saying(500, { resourceType: 'OperationOutcome' })],
+    ['a gateway that gave up', saying(504)],
+    ['a page that is no FHIR', saying(200, '<html>')],
+  ])('after a create was sent, %s leaves its outcome unknown, and it is not sent again', async (_name, answer) => {
+    gateway.answer = answer;
+    expect(await connect().create(patient)).toMatchObject({ ok: false, code: 'unknown-outcome' });
+    expect(linesOf(gateway.received)).toEqual(['POST /fhir/Patient']);
+  });
+
+  test('a transaction that is not answered within its deadline has an unknown outcome', async () => {
+    gateway.answer = hanging;
+    const store = connect({ limits: SLOW });
+    expect(await store.transaction([{ kind: 'create', resource: patient }])).toMatchObject({ code: 'unknown-outcome' });
+    expect(linesOf(gateway.received)).toEqual(['POST /fhir/']);
+  });
+
+  test('a write that never left is unavailable: nothing can have happened', async () => {
+    const store = connect({ baseUrl: await desertedUrl() });
+    expect(await store.create(patient)).toMatchObject({ ok: false, code: 'unavailable' });
+    const file = Readable.from([Buffer.from('bytes')]);
+    expect(await store.putBinary(file, { contentType: 'text/plain' })).toMatchObject({ code: 'unavailable' });
+  });
+
+  test('a read is asked again', async () => {
+    gateway.answer = inTurn(resetting, saying(502), saying(200, stored));
+    expect(await connect().read('Patient', patient.id)).toMatchObject({ ok: true });
+    expect(gateway.received).toHaveLength(3);
+  });
+
+  test('a conditional create is sent again, because the condition keeps it from making two', async () => {
+    gateway.answer = inTurn(resetting, saying(200, stored));
+    const made = await connect().create(patient, { ifNoneExist: 'identifier=a|b' });
+    expect(made).toMatchObject({ ok: true, value: { created: false } });
+    expect(gateway.received.map(({ headers }) => headers['if-none-exist'])).toEqual([
+      'identifier=a|b',
+      'identifier=a|b',
+    ]);
+  });
+
+  test('a file whose answer is lost may be there or not', async () => {
+    gateway.answer = resetting;
+    const file = Readable.from([Buffer.from('bytes')]);
+    expect(await connect().putBinary(file, { contentType: 'text/plain' })).toMatchObject({ code: 'unknown-outcome' });
+  });
+});
+
+describe("the store's own back-pressure", () => {
+  test.each([429, 503])('%i with Retry-After is obeyed, and the write is then sent once more', async (status) => {
+    const waits: number[] = [];
+    const clock: Clock = {
+      ...systemClock,
+      sleep: (ms, signal) => {
+        if (signal === undefined) waits.push(ms);
+        return systemClock.sleep(ms, signal);
+      },
+    };
+    gateway.answer = inTurn(saying(status, '', { 'Retry-After': '1' }), saying(201, stored));
+    expect(await connect({ clock }).create(patient)).toMatchObject({ ok: true, value: { created: true } });
+    expect([gateway.received.length, waits[0]]).toEqual([2, 1_000]);
+  });
+
+  test('a wait that is longer than the call is passed on, and nobody else asks meanwhile', async () => {
+    gateway.answer = saying(429, '', { 'Retry-After': '3600' });
+    const store = connect();
+    expect(await store.read('Patient', 'a')).toMatchObject({ code: 'unavailable', retryAfterMs: 3_600_000 });
+    const second = await store.read('Patient', 'b');
+    expect(second).toMatchObject({ ok: false, code: 'unavailable', retryAfterMs: expect.any(Number) });
+    expect(gateway.received).toHaveLength(1);
+  });
+
+  test('no more calls are under way than there are places; the others come in their turn, or not at all', async () => {
+    let running = 0;
+    let most = 0;
+    gateway.answer = (request, response) => {
+      running += 1;
+      most = Math.max(most, running);
+      setTimeout(() => {
+        running -= 1;
+        saying(200, stored)(request, response);
+      }, 20);
+    };
+    const store = connect({ limits: { parallel: 2 } });
+    const reads = await Promise.all(Array.from({ length: 8 }, () => store.read('Patient', patient.id)));
+    expect([reads.every(({ ok }) => ok), most]).toEqual([true, 2]);
+
+    gateway.answer = hanging;
+    const crowded = connect({ limits: { ...SLOW, parallel: 1 } });
+    const [first, second] = await Promise.all([crowded.create(patient), crowded.create(patient)]);
+    expect([first, second].map((one) => (one.ok ? 'ok' : one.code))).toEqual(['unknown-outcome', 'unavailable']);
+  });
+
+  test('409 without a precondition of ours is another writer in the way: it is tried again', async () => {
+    gateway.answer = inTurn(saying(409), saying(409), saying(200, stored));
+    expect(await connect().update(patient)).toMatchObject({ ok: true });
+    expect(gateway.received).toHaveLength(3);
+  });
+});
+
+describe('what HAPI does in silence', () => {
+  test('an update of a version of what never was is created there: that is undone, and a conflict', async () => {
+    gateway.answer = inTurn(saying(201, stored), saying(200, { resourceType: 'OperationOutcome' }));
+    expect(await connect().update(patient, { ifMatch: '6' })).toMatchObject({ ok: false, code: 'conflict' });
+    expect(linesOf(gateway.received)).toEqual(['PUT /fhir/Patient/patient-1', 'DELETE /fhir/Patient/patient-1']);
+  });
+
+  test('a transaction that is answered with 200 and holds a refusal is not taken for done', async () => {
+    const entry = [{ response: { status: '201 Created' }, resource: stored }, { response: { status: '412' } }];
+    gateway.answer = saying(200, { resourceType: 'Bundle', type: 'transaction-response', entry });
+    const entries = [
+      { kind: 'create', resource: patient },
+      { kind: 'create', resource: patient },
+    ] as const;
+    expect(await connect().transaction(entries)).toMatchObject({ ok: false, code: 'unknown-outcome' });
+  });
+
+  test('its words, which may quote what was sent, are not passed on', async () => {
+    const diagnostics = 'HAPI-0450: [element="family"] Invalid attribute value "Synthetic-Name"';
+    gateway.answer = saying(400, { resourceType: 'OperationOutcome', issue: [{ severity: 'error', diagnostics }] });
+    const refused = await connect().create(patient);
+    expect(refused).toMatchObject({ ok: false, code: 'invalid' });
+    expect([JSON.stringify(refused).includes('Synthetic-Name'), JSON.stringify(refused).includes('HAPI-0450')]).toEqual(
+      [false, true],
+    );
+  });
+});
+
+describe('what stands in URLs', () => {
+  const link = (path: string) => [{ relation: 'next', url: `http://other.example/x/fhir${path}` }];
+  const page = (url: string) => ({ resourceType: 'Bundle', entry: [{ resource: stored }], link: link(url) });
+
+  test('P1: a search is posted, so that no identifier is in a URL, and its pages are asked of the address we know', async () => {
+    gateway.answer = inTurn(
+      saying(
+        200,
+        page('?_getpages=5c1c7b0e-1111-4222-8333-944445555666&_getpagesoffset=1&_count=1&_bundletype=searchset'),
+      ),
+      saying(200, { resourceType: 'Bundle' }),
+    );
+    const store = connect();
+    const first = await store.search('Patient', 'identifier=https://fhir.nhs.uk/Id/nhs-number|9990000018&_count=1');
+    const next = first.ok ? first.value.next : undefined;
+    expect(await store.search('Patient', 'identifier=x&_count=1', next)).toMatchObject({ ok: true });
+    await store.findByIdentifier('Patient', 'https://fhir.nhs.uk/Id/nhs-number', '9990000018');
+    const asked = linesOf(gateway.received);
+    expect(asked[0]).toBe('POST /fhir/Patient/_search');
+    expect(asked[1]).toMatch(/^GET \/fhir\?_getpages=5c1c7b0e/);
+    expect(JSON.stringify(asked)).not.toContain('9990000018');
+    expect(JSON.stringify(next)).not.toContain('9990000018');
+    expect(gateway.received.every(({ headers }) => headers['cache-control'] === 'no-cache')).toBe(true);
+  });
+
+  test('a mark of a page that is none of this server is not followed', async () => {
+    const store = connect();
+    for (const next of ['../Basic', '_getpages=a&_getpagesoffset=1&x=y', 'https://other.example/', '_getpages=a#'])
+      expect(await store.search('Task', 'status=requested', next)).toMatchObject({ ok: false, code: 'invalid' });
+    for (const next of ['_offset=1&_include=*', '../Basic'])
+      expect(await store.history('Task', undefined, { next })).toMatchObject({ ok: false, code: 'invalid' });
+    expect(gateway.received).toEqual([]);
+  });
+
+  test('credentials go with every call, with files too', async () => {
+    const store = connect({ credentials: { id: 'ers', secret: 'hush' } });
+    gateway.answer = saying(200, stored);
+    await store.read('Patient', 'a');
+    await store.putBinary(Readable.from([Buffer.from('x')]), { contentType: 'text/plain' });
+    await store.openBinary('b');
+    const expected = `Basic ${Buffer.from('ers:hush').toString('base64')}`;
+    expect(gateway.received.map(({ headers }) => headers.authorization)).toEqual([expected, expected, expected]);
+  });
+
+  test('a file whose source breaks is never ended on the wire, so the server keeps nothing', async () => {
+    const broken = Readable.from(
+      (async function* () {
+        yield Buffer.from('half');
+        await passed(50);
+        throw new Error('the line went dead');
+      })(),
+    );
+    expect(await connect().putBinary(broken, { contentType: 'text/plain' })).toMatchObject({ code: 'invalid' });
+    await passed(50);
+    expect(gateway.received).toEqual([]);
+  });
+});
+
+describe('the probe', () => {
+  const statement = (fhirVersion: string, name = 'HAPI FHIR Server') =>
+    saying(200, { resourceType: 'CapabilityStatement', fhirVersion, software: { name, version: '8.8.0' } });
+  const bundle = (...entry: object[]) => saying(200, { resourceType: 'Bundle', entry });
+
+  /** A server that keeps every promise, but for what a test takes from it. */
+  const server =
+    (faults: Partial<Record<'metadata' | 'stale' | 'transaction' | 'dangling' | 'history', Answerer>>): Answerer =>
+    (request, response) => {
+      const { method, path, headers } = request;
+      const answer = (): Answerer => {
+        if (path.includes('metadata')) return faults.metadata ?? statement('4.0.1');
+        if (headers['if-match'] !== undefined) return faults.stale ?? saying(409);
+        if (path === '/fhir/') return faults.transaction ?? saying(409);
+        if (path.includes('_history')) return faults.history ?? bundle();
+        if (path.endsWith('_search')) return bundle();
+        if (method === 'POST') return faults.dangling ?? saying(400);
+        return saying(200, stored, { ETag: 'W/"1"' });
+      };
+      answer()(request, response);
+    };
+
+  test.each([
+    ['no FHIR server', { metadata: saying(200, '<html>') }, 'name the FHIR base'],
+    ['another FHIR', { metadata: statement('5.0.0') }, 'hapi.fhir.fhir_version'],
+    ['another server', { metadata: statement('4.0.1', 'Medplum') }, 'no HAPI'],
+    ['a closed door', { metadata: saying(401) }, 'STORE_CLIENT_ID'],
+    ['If-Match unheeded', { stale: saying(200, stored) }, 'If-Match'],
+    ['a transaction that is a batch', { transaction: bundle() }, 'undo a transaction'],
+    ['references unchecked', { dangling: saying(201, stored) }, 'enforce_referential_integrity_on_write'],
+    ['no type history', { history: saying(404) }, 'history of a type'],
+  ])('%s: the server is refused with what to change', async (_name, faults, remedy) => {
+    gateway.answer = server(faults);
+    const probed = await connect().probe();
+    expect(probed.ok).toBe(false);
+    expect(JSON.stringify(probed)).toContain(remedy);
+  });
+
+  test('nobody there: it says so', async () => {
+    const probed = await connect({ baseUrl: await desertedUrl() }).probe();
+    expect(JSON.stringify(probed)).toContain('no server answers there');
+  });
+});
