@@ -1,7 +1,8 @@
-import type { StoreFailure } from '../../core/index.ts';
+import type { Stored, StoreFailure } from '../../core/index.ts';
 import type { Parameters } from '../embedded/definitions.ts';
 import { failure } from '../embedded/outcome.ts';
 import { parseSearch } from '../embedded/search-request.ts';
+import { subset } from '../embedded/subset.ts';
 
 /** A search as HAPI is to be asked. */
 export interface HapiQuery {
@@ -9,6 +10,8 @@ export interface HapiQuery {
   readonly count: number;
   readonly isTotalWanted: boolean;
   readonly isCountOnly: boolean;
+  /** Leaves out of a match, or of what was included, what was not asked for: HAPI has its own idea of what must stay. */
+  readonly shorten: (resource: Stored, isMatch: boolean) => Stored;
 }
 
 /**
@@ -35,14 +38,16 @@ export function hapiQuery(known: Parameters, type: string, query: string): HapiQ
     parameters['_sort'] ??= ['-_lastUpdated'];
     if (request.isTotalWanted) parameters['_total'] = ['accurate'];
   }
-  return { parameters, count: request.count, isTotalWanted: request.isTotalWanted, isCountOnly };
+  const { count, isTotalWanted, summary, elements } = request;
+  const shorten = (resource: Stored, isMatch: boolean) => subset(resource, summary, isMatch ? elements : undefined);
+  return { parameters, count, isTotalWanted, isCountOnly, shorten };
 }
 
-const OWN = new Set(['_count', '_total', '_format', '_pretty']);
+const OWN = new Set(['_count', '_total', '_format', '_pretty', '_summary', '_elements']);
 
 /** A mark of HAPI's for the next page of a search: its name of a search that it holds, and where to read on. */
 export const isPageMark = (next: string): boolean =>
-  /^_getpages=[\w-]+(&(_getpagesoffset|_count|_pageId)=[\w-]+|&_bundletype=\w+|&_(pretty|format|summary|elements)=[\w,%.-]*)*$/.test(
+  /^_getpages=[\w-]+(&(_getpagesoffset|_count|_pageId)=[\w-]+|&_bundletype=\w+|&_(pretty|format)=[\w%.-]*)*$/.test(
     next,
   );
 

@@ -8,6 +8,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   'HAPI-0960': 'An id that a client chooses needs a character that is no digit',
   'HAPI-1094': 'A reference leads to a resource that is not here: create it first, or in the same transaction',
   'HAPI-0507': 'A reference to another server is not kept here: refer by identifier',
+  'HAPI-1258': 'The store does not search by :contains: set hapi.fhir.allow_contains_searches to true there',
 };
 
 /**

@@ -33,7 +33,7 @@ export async function searchPage(
   const read = hapiQuery(known, type, query);
   if ('ok' in read) return read;
   if (next !== undefined && !isPageMark(next)) return failure('invalid', 'The paging token is not one of this search');
-  const { parameters, count, isTotalWanted, isCountOnly } = read;
+  const { parameters, count, isTotalWanted, isCountOnly, shorten } = read;
   const first = next === undefined ? await searchFirst(wire, type, parameters) : await readOn(wire, next, count);
   if (isFailure(first)) return first;
   if (isCountOnly) {
@@ -56,8 +56,8 @@ export async function searchPage(
   return {
     ok: true,
     value: {
-      matches,
-      includes: [...includes.values()],
+      matches: matches.map((one) => shorten(one, true)),
+      includes: [...includes.values()].map((one) => shorten(one, false)),
       ...(total === undefined ? {} : { total }),
       ...(mark === undefined ? {} : { next: mark }),
     },
