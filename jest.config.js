@@ -2,7 +2,7 @@ export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
-  testPathIgnorePatterns: ['/node_modules/', '/test/official/', '/test/ers-contract/', '/test/hapi/'],
+  testPathIgnorePatterns: ['/node_modules/', '/test/official/', '/test/ers-contract/', '/test/hapi/', '/test/medplum/'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '\\.ts$': '<rootDir>/test/strip-types.js' },
   maxWorkers: 2,

@@ -3,6 +3,8 @@ import type { Clock, Store } from '../core/index.ts';
 import { dressedAsHapi, dressedAsMedplum } from './embedded/dressing.ts';
 import { openEmbedded } from './embedded/store.ts';
 import { connectHapi, type HapiOptions } from './hapi/store.ts';
+import type { WireOptions } from './hapi/wire.ts';
+import { connectMedplum } from './medplum/store.ts';
 
 export type { EngineRecord } from './records.ts';
 export { listRecords, readRecord, recordEntry, recordOf, writeRecord } from './records.ts';
@@ -31,3 +33,10 @@ export async function openEmbeddedStore(options: {
  * @param options.baseUrl its FHIR base, without a slash at the end
  */
 export const connectHapiStore = (options: HapiOptions): Store => connectHapi(options);
+
+/**
+ * A Medplum project as the store; its `probe` says what it lacks. Not offered by the configuration yet: no live Medplum has
+ * been through the contract (docs/stores.md).
+ * @param options.baseUrl its address, with or without /fhir/R4
+ */
+export const connectMedplumStore = (options: WireOptions): Store => connectMedplum(options);

@@ -1,8 +1,9 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { request } from 'undici';
-import type { StoredBinary, StoreFailure, StoreResult } from '../../core/index.ts';
+import type { StoredBinary, StoreResult } from '../../core/index.ts';
 import { failure } from '../embedded/outcome.ts';
+import { Meter } from './meter.ts';
 import { headerOf } from './recorder.ts';
 import { refusalOf } from './refusals.ts';
 import { versionOf } from './resources.ts';
@@ -34,7 +35,7 @@ export async function putBinary(
       signal,
       body: Readable.from(isWrapped ? wrapped(id, about, meter.through(source)) : meter.through(source)),
       headers: {
-        ...wire.authorization,
+        ...wire.authorization(),
         'content-type': isWrapped ? 'application/fhir+json' : about.contentType,
         accept: 'application/fhir+json',
         prefer: 'return=minimal',
@@ -66,7 +67,7 @@ export async function openBinary(wire: Wire, id: string) {
     const answer = await request(`${wire.baseUrl}/Binary/${encodeURIComponent(id)}`, {
       dispatcher,
       signal,
-      headers: { ...wire.authorization, accept: '*/*', 'cache-control': 'no-cache' },
+      headers: { ...wire.authorization(), accept: '*/*', 'cache-control': 'no-cache' },
     });
     const stream = answer.body;
     const versionId = versionOf(headerOf(heard, 'etag'));
@@ -95,42 +96,6 @@ export async function openBinary(wire: Wire, id: string) {
     done();
     if (!isOutside(error)) throw error;
     return failure('unavailable', 'The store does not answer');
-  }
-}
-
-/** Counts and hashes what goes through, and breaks off where it is too long. */
-class Meter {
-  size = 0;
-  /** Why the bytes did not all go through. */
-  fault: StoreFailure | undefined;
-  readonly #hash = createHash('sha1');
-  readonly #maxBytes: number;
-
-  constructor(maxBytes = Number.POSITIVE_INFINITY) {
-    this.#maxBytes = maxBytes;
-  }
-
-  /** An error in here ends the connection, so that the server never sees the end of the request, and keeps nothing. */
-  async *through(source: Readable): AsyncGenerator<Uint8Array> {
-    try {
-      for await (const chunk of source) {
-        const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : (chunk as Uint8Array);
-        this.size += bytes.byteLength;
-        if (this.size > this.#maxBytes) {
-          this.fault = failure('invalid', `The file is larger than ${this.#maxBytes} bytes`);
-          throw new Error('too long');
-        }
-        this.#hash.update(bytes);
-        yield bytes;
-      }
-    } catch (error) {
-      this.fault ??= failure('invalid', 'The source of the file broke off, so nothing was kept');
-      throw error;
-    }
-  }
-
-  sha1(): string {
-    return this.#hash.digest('base64');
   }
 }
 

@@ -34,7 +34,8 @@ class Ear extends DecoratorHandler {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
-    if (this.#heard.isSent) {
+    // A token that ran out is renewed by the client, and the request sent again: it was refused, not carried out.
+    if (this.#heard.isSent && this.#heard.status !== 401) {
       // A connection that died is no licence to send a write twice.
       controller.abort(new Error('The request was already sent once.'));
       return;

@@ -48,30 +48,59 @@ export interface WireLimits {
 }
 const LIMITS: WireLimits = { parallel: 32, callMs: 30_000, fileMs: 600_000, attempts: 4 };
 
-/** The connection to one FHIR server. */
-export interface Wire {
+/** The connection to one FHIR server, through a client library `C`. */
+export interface Wire<C = Client> {
   readonly baseUrl: string;
-  readonly authorization: Readonly<Record<string, string>>;
+  /** Headers that let us in, for what the library cannot do. */
+  authorization(): Readonly<Record<string, string>>;
   /**
-   * Makes one call through fhir-kit-client: any status of the server is an answer, but for those that say "later"
+   * Makes one call through the library: any status of the server is an answer, but for those that say "later"
    * (429, 503), which are obeyed and repeated while there is time. Silence is `unavailable` when nothing can have
    * happened, else `unknown-outcome`.
    */
   ask<B = unknown>(
     effect: Effect,
-    send: (client: Client, options: CallOptions) => Promise<unknown>,
+    send: (client: C, options: CallOptions) => Promise<unknown>,
     headers?: Readonly<Record<string, string>>,
   ): Promise<StoreResult<Answer<B>>>;
-  /** A turn, and a dispatcher that listens, for what fhir-kit-client cannot do: bytes. `done` gives the turn back. */
+  /** A turn, and a dispatcher that listens, for what the library cannot do: bytes. `done` gives the turn back. */
   openLine(): Promise<StoreResult<{ dispatcher: Dispatcher; heard: Heard; signal: AbortSignal; done: () => void }>>;
   /** What an answer of a file transfer says about the calls to come. */
   heed(heard: Heard): void;
   close(): Promise<void>;
 }
 
-/** One pool of connections, one queue, one deadline a call. */
+/** How a library is used. */
+export interface Library<C> {
+  /** @param dispatcher for requests that the library makes of its own accord */
+  make(dispatcher: FetchDispatcher): C;
+  authorization(client: C): Readonly<Record<string, string>>;
+  /** The body of an answer that the library throws as an error; undefined: the error is no answer. */
+  answerIn(error: unknown): { readonly body: unknown } | undefined;
+}
+
+/** HAPI, through fhir-kit-client. */
 export function openWire(options: WireOptions): Wire {
-  const { baseUrl, clock, random, credentials } = options;
+  const { baseUrl, credentials } = options;
+  const authorization: Readonly<Record<string, string>> =
+    credentials === undefined
+      ? {}
+      : { authorization: `Basic ${Buffer.from(`${credentials.id}:${credentials.secret}`).toString('base64')}` };
+  return openLine(options, {
+    make: () => new Client({ baseUrl, customHeaders: authorization }),
+    authorization: () => authorization,
+    // A body that is no JSON comes as text.
+    answerIn(error) {
+      if (!Error.isError(error) || !('response' in error)) return undefined;
+      const { data } = error.response as { data: unknown };
+      return { body: typeof data === 'object' ? data : undefined };
+    },
+  });
+}
+
+/** One pool of connections, one queue, one deadline a call. */
+export function openLine<C>(options: WireOptions, library: Library<C>): Wire<C> {
+  const { baseUrl, clock, random } = options;
   const limits = { ...LIMITS, ...options.limits };
   // The injected clock keeps the only deadlines; half of Jetty's idle time, so that it is we who close.
   const agent = new Agent({
@@ -83,13 +112,7 @@ export function openWire(options: WireOptions): Wire {
     headersTimeout: 0,
     bodyTimeout: 0,
   });
-  const authorization =
-    credentials === undefined
-      ? {}
-      : { authorization: `Basic ${Buffer.from(`${credentials.id}:${credentials.secret}`).toString('base64')}` };
-  // Without gzip HAPI flushes after each value: 3,400 chunks a page (stores.md 5b).
-  const customHeaders = { 'accept-encoding': 'gzip', ...authorization };
-  const client = new Client({ baseUrl, customHeaders });
+  const client = library.make(forFetch(agent));
   const places = new Places(limits.parallel);
   /** Until when the server wants to be left alone, by the monotonic clock. */
   let quietUntilMs = Number.NEGATIVE_INFINITY;
@@ -115,13 +138,23 @@ export function openWire(options: WireOptions): Wire {
     return hasPlace;
   }
 
+  /** Libraries throw what is not 2xx. */
+  async function bodyOf(sent: Promise<unknown>): Promise<{ isWhole: boolean; value?: unknown }> {
+    try {
+      return { isWhole: true, value: await sent };
+    } catch (error) {
+      const answer = library.answerIn(error);
+      return answer === undefined ? { isWhole: false } : { isWhole: true, value: answer.body };
+    }
+  }
+
   const tooLate = (): StoreFailure => {
     const afterMs = Math.max(0, Math.ceil(quietUntilMs - clock.monotonicMs()));
     return later('The store is too busy to answer in time: try again', afterMs === 0 ? undefined : afterMs);
   };
 
   async function sendOnce<B>(
-    send: (client: Client, options: CallOptions) => Promise<unknown>,
+    send: (client: C, options: CallOptions) => Promise<unknown>,
     headers: Readonly<Record<string, string>>,
     endsAtMs: number,
   ): Promise<{ heard: Heard; answer?: Answer<B> }> {
@@ -130,9 +163,10 @@ export function openWire(options: WireOptions): Wire {
     try {
       const body = await bodyOf(
         send(client, {
-          headers: { ...headers },
+          // Without gzip HAPI flushes after each value: 3,400 chunks a page (stores.md 5b).
+          headers: { 'accept-encoding': 'gzip', ...headers },
           signal: deadline.signal,
-          dispatcher: new Dispatcher1Wrapper(dispatcher) as unknown as FetchDispatcher,
+          dispatcher: forFetch(dispatcher),
         }),
       );
       const status = heard.status;
@@ -146,7 +180,7 @@ export function openWire(options: WireOptions): Wire {
 
   async function ask<B>(
     effect: Effect,
-    send: (client: Client, options: CallOptions) => Promise<unknown>,
+    send: (client: C, options: CallOptions) => Promise<unknown>,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<StoreResult<Answer<B>>> {
     const endsAtMs = clock.monotonicMs() + limits.callMs;
@@ -171,7 +205,7 @@ export function openWire(options: WireOptions): Wire {
 
   return {
     baseUrl,
-    authorization,
+    authorization: () => library.authorization(client),
     ask,
     heed,
     async openLine() {
@@ -191,16 +225,8 @@ export function openWire(options: WireOptions): Wire {
   };
 }
 
-/** fhir-kit-client throws what is not 2xx, with the body beside it; a body that is no JSON comes as text. */
-async function bodyOf(sent: Promise<unknown>): Promise<{ isWhole: boolean; value?: unknown }> {
-  try {
-    return { isWhole: true, value: await sent };
-  } catch (error) {
-    if (!Error.isError(error) || !('response' in error)) return { isWhole: false };
-    const { data } = error.response as { data: unknown };
-    return typeof data === 'object' ? { isWhole: true, value: data } : { isWhole: true };
-  }
-}
+const forFetch = (dispatcher: Dispatcher): FetchDispatcher =>
+  new Dispatcher1Wrapper(dispatcher) as unknown as FetchDispatcher;
 
 /** `Retry-After` in seconds or as a date. Source: RFC 9110 10.2.3 */
 export function retryAfterMs(text: string | undefined, now: Date): number | undefined {

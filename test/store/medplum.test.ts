@@ -1,0 +1,222 @@
+import { Readable } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { DocumentReference, Patient } from '@medplum/fhirtypes';
+import { type Clock, type Store, systemClock } from '../../server/core/index.ts';
+import type { WireOptions } from '../../server/store/hapi/wire.ts';
+import { openMedplumWire } from '../../server/store/medplum/client.ts';
+import { connectMedplum } from '../../server/store/medplum/store.ts';
+import {
+  type Answerer,
+  type Gateway,
+  hanging,
+  type Received,
+  resetting,
+  saying,
+  startGateway,
+  truncating,
+} from '../ers/gateway.ts';
+
+const ID = '0f4f9f3e-1f00-4a53-9a0e-8f1a54a7c101';
+const VERSION = '7b1c2d3e-1f00-4a53-9a0e-8f1a54a7c102';
+const patient: Patient & { id: string } = { resourceType: 'Patient', id: ID, active: true };
+const meta = { versionId: VERSION, lastUpdated: '2026-01-05T09:00:00.000Z' };
+const notes = {
+  author: { reference: 'ClientApplication/a' },
+  project: ID,
+  compartment: [{ reference: `Project/${ID}` }],
+};
+const stored = { ...patient, meta: { ...meta, ...notes } };
+const JSON_TYPE = { 'Content-Type': 'application/fhir+json' };
+const json = (status: number, body: object, headers: Record<string, string> = {}) =>
+  saying(status, body, { ...JSON_TYPE, ...headers });
+const outcome = { resourceType: 'OperationOutcome', issue: [{ severity: 'error', code: 'processing' }] };
+
+let gateway: Gateway;
+const stores: { close(): Promise<void> }[] = [];
+beforeEach(async () => {
+  gateway = await startGateway();
+});
+afterEach(async () => {
+  for (const store of stores.splice(0)) await store.close();
+  await gateway[Symbol.asyncDispose]();
+});
+
+const optionsOf = (options: Partial<WireOptions>): WireOptions => ({
+  baseUrl: gateway.origin,
+  clock: systemClock,
+  random: () => 0,
+  credentials: { id: 'client', secret: 'hush' },
+  ...options,
+});
+
+function connect(options: Partial<WireOptions> = {}): Store {
+  const store = connectMedplum(optionsOf(options));
+  stores.push(store);
+  return store;
+}
+
+/** Who has no token is refused, as Medplum would; the rest is as the test says. */
+const toMembers =
+  (answer: Answerer): Answerer =>
+  (request, response) =>
+    (request.headers.authorization?.startsWith('Bearer token') ? answer : json(401, outcome))(request, response);
+
+/** Requests that came with a token. */
+const asked = (): Received[] => gateway.received.filter(({ headers }) => headers.authorization !== undefined);
+const lines = () => asked().map(({ method, path }) => `${method} ${path}`);
+const inTurn =
+  (...answers: readonly Answerer[]): Answerer =>
+  (request, response) =>
+    (answers[Math.min(asked().length, answers.length) - 1] ?? hanging)(request, response);
+
+describe('what the driver sees of an answer, although MedplumClient hides it', () => {
+  test.each([409, 412, 429])('status, ETag and Retry-After of a %i', async (status) => {
+    gateway.answer = toMembers(json(status, outcome, { ETag: `W/"${VERSION}"`, 'Retry-After': '40' }));
+    const wire = openMedplumWire(optionsOf({}));
+    stores.push(wire);
+    const answer = await wire.ask('write', (client, options) =>
+      client.put(client.fhirUrl('Patient', ID), patient, 'application/fhir+json', options),
+    );
+    if (status === 429) return expect(answer).toMatchObject({ ok: false, code: 'unavailable', retryAfterMs: 40_000 });
+    if (!answer.ok) throw new Error(answer.code);
+    const { value } = answer;
+    expect([value.status, value.header('etag'), value.header('retry-after')]).toEqual([status, `W/"${VERSION}"`, '40']);
+  });
+
+  test('a token is had once by client credentials, and renewed when the server no longer takes it', async () => {
+    gateway.answer = toMembers(json(200, stored));
+    const store = connect();
+    for (let reads = 0; reads < 3; reads += 1) expect(await store.read('Patient', ID)).toMatchObject({ ok: true });
+    expect(gateway.tokenRequests.map((form) => form.get('grant_type'))).toEqual(['client_credentials']);
+    gateway.answer = (request, response) =>
+      (request.headers.authorization === 'Bearer token-2' ? json(200, stored) : json(401, outcome))(request, response);
+    expect(await store.read('Patient', ID)).toMatchObject({ ok: true });
+    expect(gateway.tokenRequests).toHaveLength(2);
+  });
+});
+
+describe('silence and back-pressure', () => {
+  test.each([
+    ['a reset', resetting],
+    ['half an answer', truncating(201, '{"resourceType"', JSON_TYPE)],
+    ['an error of the server', json(500, outcome)],
+  ])('after a create was sent, %s leaves its outcome unknown, and it is not sent again', async (_name, answer) => {
+    gateway.answer = toMembers(answer);
+    expect(await connect().create(patient)).toMatchObject({ ok: false, code: 'unknown-outcome' });
+    expect(lines()).toEqual(['POST /fhir/R4/Patient']);
+  });
+
+  test('a read is asked again, a conditional create too', async () => {
+    gateway.answer = toMembers(inTurn(resetting, json(200, stored), resetting, json(200, stored)));
+    const store = connect();
+    expect(await store.read('Patient', ID)).toMatchObject({ ok: true });
+    expect(await store.create(patient, { ifNoneExist: 'identifier=a|b' })).toMatchObject({ value: { created: false } });
+    expect(asked().map(({ headers }) => headers['if-none-exist'])).toEqual([
+      undefined,
+      undefined,
+      'identifier=a|b',
+      'identifier=a|b',
+    ]);
+  });
+
+  test('429 with Retry-After is obeyed, and the write is then sent once more', async () => {
+    const waits: number[] = [];
+    const clock: Clock = {
+      ...systemClock,
+      sleep: (ms, signal) => {
+        if (signal === undefined) waits.push(ms);
+        return systemClock.sleep(ms, signal);
+      },
+    };
+    gateway.answer = toMembers(inTurn(json(429, outcome, { 'Retry-After': '1' }), json(201, stored)));
+    expect(await connect({ clock }).create(patient)).toMatchObject({ ok: true, value: { created: true } });
+    expect([lines().length, waits[0]]).toEqual([2, 1_000]);
+  });
+});
+
+describe('what Medplum does in silence', () => {
+  test("its notes of who wrote what are no content, and a file's address that opens without authorisation is not passed on", async () => {
+    const attachment = {
+      contentType: 'application/pdf',
+      url: `${gateway.origin}/storage/${ID}/${VERSION}?Expires=1&Key-Pair-Id=k&Signature=s`,
+    };
+    const document = { resourceType: 'DocumentReference', id: ID, status: 'current', content: [{ attachment }] };
+    gateway.answer = toMembers(json(200, { ...document, meta: { ...meta, ...notes } }));
+    const read = await connect().read('DocumentReference', ID);
+    const value = (read.ok ? read.value : undefined) as DocumentReference | undefined;
+    expect(value?.meta).toEqual(meta);
+    expect(value?.content?.[0]?.attachment?.url).toBe(`Binary/${ID}`);
+  });
+
+  test('a stale update of a deleted resource would resurrect it, so it is looked at first', async () => {
+    gateway.answer = toMembers(json(410, outcome));
+    expect(await connect().update(patient, { ifMatch: VERSION })).toMatchObject({ ok: false, code: 'conflict' });
+    expect(lines()).toEqual([`GET /fhir/R4/Patient/${ID}`]);
+  });
+
+  test('a transaction that is run as a batch answers 200 with refusals inside, and is not taken for done', async () => {
+    const entry = [{ response: { status: '201' }, resource: stored }, { response: { status: '400' } }];
+    gateway.answer = toMembers(json(200, { resourceType: 'Bundle', type: 'transaction-response', entry }));
+    const entries = [
+      { kind: 'create', resource: patient },
+      { kind: 'create', resource: patient },
+    ] as const;
+    expect(await connect().transaction(entries)).toMatchObject({ ok: false, code: 'unknown-outcome' });
+  });
+
+  test('bytes are read back before they count as stored, and what was not kept is taken away', async () => {
+    const binary = { resourceType: 'Binary', id: ID, contentType: 'text/plain', meta };
+    gateway.answer = toMembers((request, response) => {
+      const isBytes = request.method === 'GET' && !request.headers.accept?.includes('fhir');
+      (isBytes ? saying(200, 'other bytes') : json(request.method === 'POST' ? 201 : 200, binary))(request, response);
+    });
+    const store = connect();
+    await store.read('Binary', ID);
+    const put = await store.putBinary(Readable.from([Buffer.from('bytes')]), { contentType: 'text/plain' });
+    expect(put).toMatchObject({ ok: false, code: 'unavailable' });
+    expect(lines().at(-1)).toBe(`DELETE /fhir/R4/Binary/${ID}`);
+  });
+});
+
+describe('what stands in URLs, and pages', () => {
+  test('P1: a search is posted, and its later pages are asked for by id, so that writes in between move nothing', async () => {
+    const ids = [ID, VERSION, '3c1c2d3e-1f00-4a53-9a0e-8f1a54a7c103'];
+    gateway.answer = toMembers((request, response) => {
+      const form = new URLSearchParams(request.body);
+      const wanted = form.get('_id')?.split(',') ?? ids.slice(0, Number(form.get('_count')));
+      const entry = wanted.map((id) => ({ resource: { ...stored, id }, search: { mode: 'match' } }));
+      json(200, { resourceType: 'Bundle', entry })(request, response);
+    });
+    const store = connect();
+    const query = 'identifier=https://fhir.nhs.uk/Id/nhs-number|9990000018&_count=2';
+    const first = await store.search('Patient', query);
+    if (!first.ok || first.value.next === undefined) throw new Error('there is no second page');
+    const second = await store.search('Patient', query, first.value.next);
+    const found = [first, second].flatMap((page) => (page.ok ? page.value.matches.map(({ id }) => id) : []));
+    expect(found.toSorted()).toEqual(ids.toSorted());
+    expect(new Set(lines())).toEqual(new Set(['POST /fhir/R4/Patient/_search']));
+    expect(JSON.stringify([first.value.next, lines()])).not.toContain('9990000018');
+    expect(await store.search('Patient', query, 'forged')).toMatchObject({ ok: false, code: 'invalid' });
+  });
+});
+
+describe('the probe', () => {
+  test('a secret that is wrong: it says so', async () => {
+    gateway.answerToken = json(400, outcome);
+    gateway.answer = toMembers(json(200, stored));
+    expect(JSON.stringify(await connect().probe())).toContain('STORE_CLIENT_SECRET');
+  });
+
+  test('a Project without transaction-bundles is refused with what to add', async () => {
+    gateway.answer = toMembers((request, response) => {
+      const { method, path, headers } = request;
+      if (path.endsWith('metadata'))
+        return json(200, { resourceType: 'CapabilityStatement', fhirVersion: '4.0.1' })(request, response);
+      if (headers['if-match'] !== undefined) return json(412, outcome)(request, response);
+      if (/^\/fhir\/R4\/?$/.test(path) || path.endsWith('_search'))
+        return json(200, { resourceType: 'Bundle', entry: [] })(request, response);
+      return json(method === 'POST' ? 201 : 200, { ...stored, resourceType: 'Basic' })(request, response);
+    });
+    expect(JSON.stringify(await connect().probe())).toContain('transaction-bundles');
+  });
+});
