@@ -180,9 +180,11 @@ describe("the store's own back-pressure", () => {
     expect([reads.every(({ ok }) => ok), most]).toEqual([true, 2]);
 
     gateway.answer = hanging;
-    const crowded = connect({ limits: { ...SLOW, parallel: 1 } });
-    const [first, second] = await Promise.all([crowded.create(patient), crowded.create(patient)]);
-    expect([first, second].map((one) => (one.ok ? 'ok' : one.code))).toEqual(['unknown-outcome', 'unavailable']);
+    // A file has longer than a call: its place is not free before the call's time is over.
+    const crowded = connect({ limits: { callMs: 200, fileMs: 2_000, parallel: 1 } });
+    const file = crowded.putBinary(Readable.from([Buffer.from('x')]), { contentType: 'text/plain' });
+    expect(await crowded.create(patient)).toMatchObject({ ok: false, code: 'unavailable' });
+    expect(await file).toMatchObject({ ok: false, code: 'unknown-outcome' });
   });
 
   test('409 without a precondition of ours is another writer in the way: it is tried again', async () => {

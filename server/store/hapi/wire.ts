@@ -135,7 +135,10 @@ export function openLine<C>(options: WireOptions, library: Library<C>): Wire<C> 
     const late = clock.sleep(endsAtMs - clock.monotonicMs(), patience.signal);
     const hasPlace = await places.take(late);
     patience.abort();
-    return hasPlace;
+    if (!hasPlace || clock.monotonicMs() < endsAtMs) return hasPlace;
+    // The place came with the last moment: what is sent now could not be heard.
+    places.leave();
+    return false;
   }
 
   /** Libraries throw what is not 2xx. */
