@@ -97,10 +97,12 @@ export type FacadeCode =
   | 'parameter-unknown'
   | 'parameter-invalid'
   | 'body-unreadable'
+  | 'patch-test-failed'
   | 'body-too-large'
   | 'media-type-unsupported'
   | 'not-acceptable'
   | 'method-not-allowed'
+  | 'host-unknown'
   | 'version-conflict'
   | 'identifier-in-url'
   | 'nothing-to-reopen'
@@ -517,6 +519,12 @@ export const CODES: Readonly<Record<Code, CodeEntry>> = {
     400,
   ),
   'body-unreadable': entry('The body is not what its media type says.', 'client', 'Send well-formed JSON.', 400),
+  'patch-test-failed': entry(
+    'A test operation of the patch failed: the resource is not as you expected.',
+    'client',
+    'Read it again, and patch what is there.',
+    422,
+  ),
   'body-too-large': entry('The body is too large.', 'client', 'Send less.', 413),
   'media-type-unsupported': entry(
     'The body has a media type that is not taken here.',
@@ -526,6 +534,12 @@ export const CODES: Readonly<Record<Code, CodeEntry>> = {
   ),
   'not-acceptable': entry('Only FHIR JSON can be had here.', 'client', 'Ask for application/fhir+json.', 406),
   'method-not-allowed': entry('This cannot be done with this resource.', 'client', 'Clients write Tasks only.', 405),
+  'host-unknown': entry(
+    'The request names a host that this server does not answer for.',
+    'client',
+    'Use the address that the server printed, or name yours in PUBLIC_URL.',
+    421,
+  ),
   'version-conflict': entry(
     'Somebody changed the resource since you read it.',
     'client',

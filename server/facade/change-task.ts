@@ -6,10 +6,11 @@ import { type Answer, isRefusal, type Refusal } from './answer.ts';
 import { readIfMatch, versionHeadersOf } from './etag.ts';
 import { readPreferences } from './negotiate.ts';
 import { noticeOutcome, refuse, refuseDecision, refuseForStore, successOutcome } from './outcome.ts';
-import type { Propose } from './propose.ts';
+import { type Propose, taskTooLarge } from './propose.ts';
 import { assess, loadReview, type Review, rulesFor } from './review.ts';
 import type { Call, FacadeRoom } from './room.ts';
 import type { Route } from './route.ts';
+import { bytesOf } from './size.ts';
 import { readSession } from './user-session.ts';
 import { within } from './within.ts';
 
@@ -47,8 +48,12 @@ export async function changeTask(room: FacadeRoom, call: TaskCall, propose: Prop
       return answerTask(call, review.task, notice);
     case 'refused':
       return refuseDecision(assessment.issues);
-    case 'annotated':
+    case 'annotated': {
+      const maxBytes = room.limits.maxTaskBytes * 0.75;
+      const isOfNotes = assessment.task.status === review.task.status;
+      if (isOfNotes && (bytesOf(assessment.task) ?? 0) > maxBytes) return taskTooLarge(maxBytes);
       return storeWithRecord(room, call, review, assessment.task, review.record.data, notice);
+    }
     case 'taken-back': {
       const { decision: _, ...undecided } = review.record.data;
       return storeWithRecord(room, call, review, assessment.task, undecided, notice);

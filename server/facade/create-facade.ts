@@ -2,6 +2,7 @@ import express, { type Express, type NextFunction, type Request, type Response }
 import { describeError } from '../core/index.ts';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
 import { attachFile } from './attach-file.ts';
+import { readText } from './body.ts';
 import { expandValueSet } from './expand-value-set.ts';
 import { fetchReferral } from './fetch-referral.ts';
 import { serveHealth } from './health.ts';
@@ -36,7 +37,7 @@ export function createFacade(options: FacadeOptions): Express {
   app.use(traceRequests(options));
   serveHealth(app, options);
   // The type of a body is judged by the interaction, which knows what it takes.
-  const readText = express.text({ type: () => true, limit: room.limits.maxBodyBytes, defaultCharset: 'utf-8' });
+  const readBytes = express.raw({ type: () => true, limit: room.limits.maxBodyBytes });
   app.use(
     BASE,
     (req: Request, res: Response, next: NextFunction) => {
@@ -44,7 +45,7 @@ export function createFacade(options: FacadeOptions): Express {
       res.locals['route'] = route;
       // A file is streamed by its operation.
       if (takesFile(route)) next();
-      else readText(req, res, next);
+      else readBytes(req, res, next);
     },
     (req: Request, res: Response) => answerFhir(room, req, res),
   );
@@ -70,10 +71,11 @@ async function answerFhir(room: FacadeRoom, req: Request, res: Response): Promis
   const wanted = isBinary ? { isPretty: false } : negotiate(query, req.headers);
   if (isRefusal(wanted)) return respond(req, res, wanted, false);
   // A body means nothing with GET (RFC 9110 9.3.1).
-  const hasBody = typeof req.body === 'string' && req.method !== 'GET' && req.method !== 'HEAD';
-  const body = hasBody ? (req.body as string) : undefined;
+  const hasBody = Buffer.isBuffer(req.body) && req.method !== 'GET' && req.method !== 'HEAD';
+  const body = hasBody ? readText(req.headers, req.body) : { text: undefined };
+  if (isRefusal(body)) return respond(req, res, body, wanted.isPretty);
   const file = takesFile(found) ? { file: req } : {};
-  const call = { route: found, headers: req.headers, query, body, ...file };
+  const call = { route: found, headers: req.headers, query, body: body.text, ...file };
   respond(req, res, await carryOut(room, call), wanted.isPretty);
 }
 
@@ -126,7 +128,8 @@ async function operate(room: FacadeRoom, call: Call<RouteOf<'operation'>>): Prom
 function refuseUnread(error: unknown, maxBytes: number): Refusal {
   const status = typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined;
   if (status === 413) return refuse('body-too-large', { text: `A body may have ${maxBytes} bytes here.` });
-  if (status === 415) return refuse('media-type-unsupported', { text: 'Send UTF-8, uncompressed or gzip.' });
+  if (status === 415)
+    return refuse('media-type-unsupported', { text: 'Send UTF-8, as it is or compressed by gzip, deflate or br.' });
   if (status === 400) return refuse('body-unreadable');
   return refuse('internal-error');
 }

@@ -1,6 +1,7 @@
 import { apply } from '@medplum/core';
 import type { Refusal } from './answer.ts';
 import { refuse } from './outcome.ts';
+import { bytesOf } from './size.ts';
 
 interface PatchOperation {
   readonly op: string;
@@ -12,22 +13,35 @@ interface PatchOperation {
 const OPS: ReadonlySet<unknown> = new Set(['add', 'remove', 'replace', 'move', 'copy', 'test']);
 const POINTER = /^(\/([^~/]|~[01])*)+$/;
 
+export interface PatchLimits {
+  readonly maxPatchOperations: number;
+  /** Of the result, after each operation: a list that is copied into itself doubles with every copy. */
+  readonly maxTaskBytes: number;
+}
+
 /**
  * Applies a JSON Patch to a copy. Values are never said back: they may be a patient's.
- * Issues: body-unreadable, naming the operation that fails
+ * Issues: body-unreadable, patch-test-failed and body-too-large, naming the operation that fails
  * Source: RFC 6902
  */
 export function applyJsonPatch<T extends object>(
   target: T,
   patch: unknown,
-  maxOperations: number,
+  { maxPatchOperations, maxTaskBytes }: PatchLimits,
 ): { result: T } | Refusal {
   if (!Array.isArray(patch) || patch.length === 0) return broken('A JSON Patch is a list of operations.');
-  if (patch.length > maxOperations) return broken(`A JSON Patch may have ${maxOperations} operations here.`);
+  if (patch.length > maxPatchOperations) return broken(`A JSON Patch may have ${maxPatchOperations} operations here.`);
   const result = copyOf(target);
   for (const [index, operation] of patch.entries()) {
+    const where = `Operation ${index}${named(operation)}`;
     const wrong = shapeFault(operation) ?? arrayFault(result, operation) ?? applied(result, operation);
-    if (wrong !== undefined) return broken(`Operation ${index}${named(operation)}: ${wrong}`);
+    if (wrong === 'test-failed') {
+      return refuse('patch-test-failed', { text: `${where}: the test failed: the resource is not as you expected.` });
+    }
+    if (wrong !== undefined) return broken(`${where}: ${wrong}`);
+    if ((bytesOf(result) ?? Number.POSITIVE_INFINITY) > maxTaskBytes) {
+      return refuse('body-too-large', { text: `${where}: the result would have more than ${maxTaskBytes} bytes.` });
+    }
   }
   return { result };
 }
@@ -70,7 +84,7 @@ function applied(target: object, operation: PatchOperation): string | undefined 
   try {
     const error = apply(target, copyOf(operation) as Parameters<typeof apply>[1]);
     if (error === null) return undefined;
-    if (error.name === 'TestError') return 'the test failed: the resource is not as you expected.';
+    if (error.name === 'TestError') return 'test-failed';
     return operation.path.endsWith('/-')
       ? 'there is no such list yet: add it whole, with its one element.'
       : 'there is nothing at this path.';

@@ -7,6 +7,11 @@ export interface FacadeLimits {
   readonly defaultCount: number;
   readonly maxCount: number;
   readonly maxPatchOperations: number;
+  /**
+   * Of a Task that clients write, far below what the engine's record of it can hold. Notes and owners stop a quarter
+   * earlier, so that a decision always has room.
+   */
+  readonly maxTaskBytes: number;
   /** How long a claim waits for e-RS's present view (T-11). */
   readonly refreshWaitMs: number;
   /** How long a request that carries a session waits for the decision's fate. */
@@ -20,6 +25,7 @@ export const DEFAULT_LIMITS: FacadeLimits = {
   defaultCount: 50,
   maxCount: 500,
   maxPatchOperations: 100,
+  maxTaskBytes: 200_000,
   refreshWaitMs: 10_000,
   sendWaitMs: 5_000,
   fetchWaitMs: 30_000,

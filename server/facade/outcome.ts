@@ -20,6 +20,7 @@ const TYPE_OF_STATUS: Readonly<Record<number, IssueType>> = {
   412: 'conflict',
   413: 'too-long',
   415: 'not-supported',
+  421: 'not-supported',
   422: 'business-rule',
   429: 'throttled',
   500: 'exception',

@@ -8,5 +8,5 @@ import type { Call, FacadeRoom, RouteOf } from './room.ts';
 export async function patchTask(room: FacadeRoom, call: Call<RouteOf<'patch'>>): Promise<Answer> {
   const read = readJson(call, ['application/json-patch+json']);
   if (isRefusal(read)) return read;
-  return changeTask(room, call, proposePatched(read.json, room.limits.maxPatchOperations));
+  return changeTask(room, call, proposePatched(read.json, room.limits));
 }

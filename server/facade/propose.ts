@@ -1,8 +1,9 @@
 import type { Task } from '@medplum/fhirtypes';
 import type { Stored } from '../core/index.ts';
 import { isRefusal, type Refusal } from './answer.ts';
-import { applyJsonPatch } from './json-patch.ts';
+import { applyJsonPatch, type PatchLimits } from './json-patch.ts';
 import { refuse, refuseDecision } from './outcome.ts';
+import { bytesOf } from './size.ts';
 import { checkTaskShape } from './task-shape.ts';
 
 /** What a client wants a Task to be, made from the Task as it is. */
@@ -10,19 +11,20 @@ export type Propose = (current: Stored<Task>) => { task: Task } | Refusal;
 
 /** By JSON Patch. */
 export const proposePatched =
-  (patch: unknown, maxOperations: number): Propose =>
+  (patch: unknown, limits: PatchLimits): Propose =>
   (current) => {
-    const patched = applyJsonPatch<Task>(current, patch, maxOperations);
-    return isRefusal(patched) ? patched : proposal(current, patched.result);
+    const patched = applyJsonPatch<Task>(current, patch, limits);
+    return isRefusal(patched) ? patched : proposal(current, patched.result, limits);
   };
 
 /** By sending the whole Task. */
 export const proposeReplaced =
-  (task: unknown): Propose =>
+  (task: unknown, limits: PatchLimits): Propose =>
   (current) =>
-    proposal(current, task);
+    proposal(current, task, limits);
 
-function proposal(current: Stored<Task>, wanted: unknown): { task: Task } | Refusal {
+function proposal(current: Stored<Task>, wanted: unknown, { maxTaskBytes }: PatchLimits): { task: Task } | Refusal {
+  if ((bytesOf(wanted) ?? Number.POSITIVE_INFINITY) > maxTaskBytes) return taskTooLarge(maxTaskBytes);
   const checked = checkTaskShape(wanted);
   if (isRefusal(checked)) return checked;
   const { task } = checked;
@@ -38,6 +40,13 @@ function proposal(current: Stored<Task>, wanted: unknown): { task: Task } | Refu
   const { text: _, ...rest } = task;
   return { task: { ...rest, meta: current.meta, ...(current.text === undefined ? {} : { text: current.text }) } };
 }
+
+/** Issues: body-too-large */
+export const taskTooLarge = (maxBytes: number): Refusal =>
+  refuse('body-too-large', {
+    text: `The Task would have more than ${maxBytes} bytes: shorten what you add. Notes are comments, not documents.`,
+    expression: 'Task',
+  });
 
 /** Profiles, tags and labels are not the client's; left out altogether they stay. */
 function hasSameLabels(wanted: Task['meta'], current: Task['meta']): boolean {

@@ -8,5 +8,5 @@ import type { Call, FacadeRoom, RouteOf } from './room.ts';
 export async function updateTask(room: FacadeRoom, call: Call<RouteOf<'update'>>): Promise<Answer> {
   const read = readResource(call, 'Task');
   if (isRefusal(read)) return read;
-  return changeTask(room, call, proposeReplaced(read.resource));
+  return changeTask(room, call, proposeReplaced(read.resource, room.limits));
 }

@@ -14,6 +14,7 @@ import { decisionOutcome, refuse, successOutcome } from './outcome.ts';
 import { type Propose, proposePatched, proposeReplaced } from './propose.ts';
 import { assess, loadReview, type Review, rulesFor } from './review.ts';
 import type { Call, FacadeRoom, RouteOf } from './room.ts';
+import { readStrictJson } from './strict-json.ts';
 
 /** What a Task, or an update of it, means to e-RS. */
 interface Verdict {
@@ -70,14 +71,14 @@ function readProposal({ limits }: FacadeRoom, call: Call): Propose | Refusal | u
   if (patch !== undefined && task !== undefined) {
     return refuse('parameter-invalid', { text: 'Give patch or task, not both.' });
   }
-  if (task !== undefined) return proposeReplaced(task);
+  if (task !== undefined) return proposeReplaced(task, limits);
   if (patch === undefined) return undefined;
-  try {
-    return proposePatched(JSON.parse(patch), limits.maxPatchOperations);
-  } catch {
-    // The parser's message quotes the text.
-    return refuse('parameter-invalid', { text: 'The parameter patch is a JSON Patch as a valueString.' });
-  }
+  const parsed = readStrictJson(patch);
+  return parsed.ok
+    ? proposePatched(parsed.json, limits)
+    : refuse('parameter-invalid', {
+        text: `The parameter patch is a JSON Patch as a valueString; this one ${parsed.fault}`,
+      });
 }
 
 /** A decision that the engine has taken over already is what e-RS will be told, whatever the Task says by now. */

@@ -112,13 +112,19 @@ describe('a JSON Patch', () => {
     ['nothing there', [...status('accepted'), { op: 'remove', path: '/nothing' }], 'Operation 1 (remove /nothing)'],
     ['a list that is not there yet', [{ op: 'add', path: '/note/-', value: { text: 'x' } }], 'add it whole'],
     ['an index that is not there', [{ op: 'add', path: '/input/99', value: {} }], 'no such index'],
-    ['a failed test', [{ op: 'test', path: '/status', value: 'received' }], 'test failed'],
     ['a way into the prototype', [{ op: 'add', path: '/__proto__/x', value: 1 }], 'cannot be used'],
   ])('with %s is 400 and says which operation is wrong', async (_name, operations, said) => {
     await using world = await startFacade();
     const answer = await patch(world, operations);
     expect([answer.status, codesOf(answer.body)]).toEqual([400, ['body-unreadable']]);
     expect(answer.body.issue[0].details.text).toContain(said);
+  });
+
+  test('whose test operation fails is 422 under a code of its own: the patch was well-formed', async () => {
+    await using world = await startFacade();
+    const answer = await patch(world, [{ op: 'test', path: '/status', value: 'received' }, ...status('accepted')]);
+    expect([answer.status, codesOf(answer.body)]).toEqual([422, ['patch-test-failed']]);
+    expect((await world.task()).status).toBe('requested');
   });
 
   test('of another media type is 415 and names the right one', async () => {

@@ -1,0 +1,150 @@
+import { describe, expect, test } from '@jest/globals';
+import type { OperationOutcome, Parameters } from '@medplum/fhirtypes';
+import request from 'supertest';
+import { startFacade, type World } from './world.ts';
+
+const codesOf = (body: OperationOutcome) => body.issue?.map((issue) => issue.details?.coding?.[0]?.code);
+const textOf = (body: OperationOutcome) => body.issue?.[0]?.details?.text;
+const outcomeOf = (body: Parameters) =>
+  body.parameter?.find(({ name }) => name === 'outcome')?.resource as OperationOutcome;
+
+const etag = async (world: World) => `W/"${(await world.task()).meta.versionId}"`;
+
+async function patch(world: World, body: string | Buffer, type = 'application/json-patch+json') {
+  const asked = request(world.url)
+    .patch('/fhir/R4/Task/task-1')
+    .set({ 'If-Match': await etag(world), 'Content-Type': type });
+  return typeof body === 'string' ? asked.send(body) : asked.serialize((bytes) => bytes as string).send(body as never);
+}
+
+const note = (text: string) => JSON.stringify([{ op: 'add', path: '/note', value: [{ text }] }]);
+
+describe('what grows without end', () => {
+  const doubling = [
+    { op: 'add', path: '/note', value: [{ text: 'a' }] },
+    ...Array.from({ length: 40 }, () => ({ op: 'copy', from: '/note', path: '/note/-' })),
+  ];
+
+  test('a list that is copied into itself forty times is 413, not two to the fortieth notes', async () => {
+    await using world = await startFacade();
+    const before = await world.task();
+    const answer = await patch(world, JSON.stringify(doubling));
+    expect([answer.status, codesOf(answer.body)]).toEqual([413, ['body-too-large']]);
+    expect(await world.task()).toEqual(before);
+  });
+
+  test('nor does a dry run carry it out', async () => {
+    await using world = await startFacade();
+    const answer = await request(world.url)
+      .post('/fhir/R4/Task/task-1/$ers-validate-decision')
+      .type('application/fhir+json')
+      .send({ resourceType: 'Parameters', parameter: [{ name: 'patch', valueString: JSON.stringify(doubling) }] });
+    expect([answer.status, codesOf(outcomeOf(answer.body))]).toEqual([200, ['body-too-large']]);
+  });
+
+  test('an element that is copied into its own depth is refused, before its depth exhausts a stack', async () => {
+    await using world = await startFacade();
+    let deepest = '/note/0/extension';
+    const operations: object[] = [{ op: 'add', path: '/note', value: [{ text: 'a', extension: [{ url: 'u' }] }] }];
+    for (let count = 0; count < 14; count += 1) {
+      operations.push({ op: 'copy', from: '/note/0/extension', path: `${deepest}/0/extension` });
+      deepest = deepest + deepest.slice('/note/0'.length).replace(/^\/extension/, '/0/extension');
+    }
+    expect((await patch(world, JSON.stringify(operations))).status).toBe(413);
+  });
+
+  test('a body of a hundred thousand brackets is 400', async () => {
+    await using world = await startFacade();
+    const deep = '['.repeat(100_000) + ']'.repeat(100_000);
+    const answer = await patch(world, `[{"op":"add","path":"/note","value":${deep}}]`);
+    expect([answer.status, textOf(answer.body)]).toEqual([400, expect.stringContaining('nested')]);
+  });
+
+  test('a Task larger than the engine’s record of it could hold is 413 with the remedy, and says nothing of records', async () => {
+    await using world = await startFacade();
+    const answers = [await patch(world, note('x'.repeat(900_000)))];
+    const task = { ...(await world.task()), note: [{ text: 'x'.repeat(250_000) }] };
+    answers.push(
+      await request(world.url)
+        .put('/fhir/R4/Task/task-1')
+        .set('If-Match', await etag(world))
+        .type('application/fhir+json')
+        .send(JSON.stringify(task)),
+    );
+    for (const { status, body } of answers) {
+      expect([status, codesOf(body)]).toEqual([413, ['body-too-large']]);
+      expect(textOf(body)).toContain('200000');
+      expect(JSON.stringify(body)).not.toMatch(/Basic|Entry/);
+    }
+  });
+
+  test('notes stop before the limit, so that a decision with its comment still has room', async () => {
+    await using world = await startFacade();
+    expect((await patch(world, note('x'.repeat(140_000)))).status).toBe(200);
+    const more = JSON.stringify([{ op: 'add', path: '/note/-', value: { text: 'y'.repeat(20_000) } }]);
+    expect((await patch(world, more)).status).toBe(413);
+    expect((await patch(world, '[{"op":"replace","path":"/status","value":"accepted"}]')).status).toBe(200);
+  });
+});
+
+describe('what would be stored as something else', () => {
+  test.each([
+    [
+      'bytes that are no UTF-8',
+      Buffer.concat([
+        Buffer.from('[{"op":"add","path":"/note","value":[{"text":"'),
+        Buffer.from([0xc3, 0x28]),
+        Buffer.from('"}]}]'),
+      ]),
+    ],
+    ['half of a surrogate pair', '[{"op":"add","path":"/note","value":[{"text":"a\\ud800b"}]}]'],
+    ['a character that FHIR strings do not have', '[{"op":"add","path":"/note","value":[{"text":"a\\u0000b"}]}]'],
+    ['one name twice', '[{"op":"replace","path":"/status","value":"rejected","value":"accepted"}]'],
+    ['one name twice, once escaped', '[{"op":"replace","path":"/status","value":"rejected","v\\u0061lue":"accepted"}]'],
+  ])('%s in a patch is 400, and nothing is stored', async (_name, body) => {
+    await using world = await startFacade();
+    const before = await world.task();
+    const answer = await patch(world, body);
+    expect([answer.status, codesOf(answer.body)]).toEqual([400, ['body-unreadable']]);
+    expect(await world.task()).toEqual(before);
+  });
+
+  test('one name twice in a Task that is PUT is 400, and so it is in the patch of a dry run', async () => {
+    await using world = await startFacade();
+    const task = JSON.stringify(await world.task());
+    const put = await request(world.url)
+      .put('/fhir/R4/Task/task-1')
+      .set('If-Match', await etag(world))
+      .type('application/fhir+json')
+      .send(`${task.slice(0, -1)},"status":"accepted"}`);
+    expect([put.status, textOf(put.body)]).toEqual([400, expect.stringContaining('twice')]);
+    const dry = await request(world.url)
+      .post('/fhir/R4/Task/task-1/$ers-validate-decision')
+      .type('application/fhir+json')
+      .send({
+        resourceType: 'Parameters',
+        parameter: [{ name: 'patch', valueString: '[{"op":"remove","op":"test","path":"/status","value":"x"}]' }],
+      });
+    expect([dry.status, textOf(dry.body)]).toEqual([400, expect.stringContaining('twice')]);
+  });
+
+  test('text beyond the basic plane, escaped or not, and a byte order mark are taken as they are', async () => {
+    await using world = await startFacade();
+    expect((await patch(world, `\ufeff${note('a \ud83d\ude00 b')}`)).status).toBe(200);
+    expect((await world.task()).note?.[0]?.text).toBe('a \ud83d\ude00 b');
+    const escaped = '[{"op":"add","path":"/note/-","value":{"text":"\\ud83d\\ude00\\n\\t\\u00e9"}}]';
+    expect((await patch(world, escaped)).status).toBe(200);
+    expect((await world.task()).note?.[1]?.text).toBe('\ud83d\ude00\n\t\u00e9');
+  });
+
+  test('a body in another character set is 415', async () => {
+    await using world = await startFacade();
+    const latin = await patch(
+      world,
+      Buffer.from(note('caf\u00e9'), 'latin1'),
+      'application/json-patch+json; charset=latin1',
+    );
+    expect([latin.status, codesOf(latin.body)]).toEqual([415, ['media-type-unsupported']]);
+    expect((await patch(world, note('caf\u00e9'), 'application/json-patch+json; charset="UTF-8"')).status).toBe(200);
+  });
+});
