@@ -83,6 +83,7 @@ export type AlertCode =
   | 'attachment-unavailable'
   | 'ers-request-wrong'
   | 'store-unavailable'
+  | 'task-unwritable'
   | 'referral-vanished'
   | 'referral-overdue'
   | 'file-overdue'
@@ -471,6 +472,11 @@ export const CODES: Readonly<Record<Code, CodeEntry>> = {
     'The FHIR store cannot be reached.',
     'operator',
     'Start or repair the store; work goes on by itself.',
+  ),
+  'task-unwritable': entry(
+    'The FHIR store refuses what the engine has to write of a review, so its decision is not sent.',
+    'operator',
+    'Shorten what was written into the Task behind the facade: its notes, above all.',
   ),
   'referral-vanished': entry(
     'A referral that a worklist named is neither open, nor decided, nor explained.',

@@ -88,7 +88,10 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     if (step.record.decision === undefined) {
       sessions.delete(taskId);
       notStanding.delete(taskId);
-      if (!isDirty) return { kind: 'rest' };
+      if (!isDirty) {
+        alerts.clear('task-unwritable', taskId);
+        return { kind: 'rest' };
+      }
       const written = await writeStep(room, review, step);
       return written.ok ? { kind: 'rest' } : { kind: written.code === 'conflict' ? 'reload' : 'later', afterMs: 2_000 };
     }

@@ -18,7 +18,7 @@ export function contentOf(task: Task): Omit<Task, 'meta' | 'lastModified'> {
  * Source: architecture 1
  */
 export async function writeStep(
-  { store, clock, people }: DispatchRoom,
+  { store, clock, people, alerts, log }: DispatchRoom,
   review: Review,
   step: StepResult,
   witnesses: readonly TransactionEntry[] = [],
@@ -36,5 +36,13 @@ export async function writeStep(
     ),
   ];
   const written = await store.transaction(entries);
+  const { taskId } = review.record.data;
+  if (written.ok) alerts.clear('task-unwritable', taskId);
+  else if (written.code === 'invalid') {
+    // No repetition mends it, and the clinician believes that it was sent: a person must know, once.
+    const isKnown = alerts.standing().some(({ code, subject }) => code === 'task-unwritable' && subject === taskId);
+    if (!isKnown) log.error('dispatch.step.refused', { taskId, code: 'task-unwritable' });
+    alerts.raise('task-unwritable', taskId);
+  }
   return written.ok ? { ok: true, value: undefined } : written;
 }

@@ -106,7 +106,12 @@ export function refuseForStore(failure: StoreFailure, invalid: Code = 'store-ref
     ...(status === undefined ? {} : { status }),
     ...(status === 503 ? { headers: retryAfter(failure.retryAfterMs) } : {}),
   });
-  const said = failure.outcome?.issue?.filter((one) => one.severity === 'error' || one.severity === 'fatal') ?? [];
+  const said = (failure.outcome?.issue ?? []).filter(
+    ({ severity, expression }) =>
+      (severity === 'error' || severity === 'fatal') &&
+      // Of the engine's own records clients know nothing.
+      !expression?.some((path) => path.startsWith('Basic')),
+  );
   if (said.length === 0 || known === undefined) return base;
   const [first] = base.body.issue ?? [];
   return {
@@ -115,7 +120,10 @@ export function refuseForStore(failure: StoreFailure, invalid: Code = 'store-ref
       said.map(({ expression, details, code: type }) => ({
         severity: 'error',
         code: type ?? 'invalid',
-        details: { coding: first?.details?.coding ?? [], text: details?.text ?? CODES[code].happened },
+        details: {
+          coding: first?.details?.coding ?? [],
+          text: details?.text?.replace(/^Entry \d+: /, '') ?? CODES[code].happened,
+        },
         ...(expression === undefined ? {} : { expression }),
       })),
     ),

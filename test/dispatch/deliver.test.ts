@@ -136,6 +136,21 @@ describe('delivery', () => {
     expect(ward.alerts.standing().map(({ code }) => code)).toContain('task-repaired');
   });
 
+  test('what the store will not keep of a Task is an alert that names it, not a silent repetition', async () => {
+    const ubrn = await ward.refer('booked-direct');
+    const { id } = await ward.taskOf(ubrn);
+    const unwritable = () =>
+      ward.alerts.standing().flatMap(({ code, subject }) => (code === 'task-unwritable' ? [subject] : []));
+    // Each of them is a string that FHIR takes; the engine's record of both together is not.
+    const notes = ['a', 'b'].map((letter) => ({ text: letter.repeat(700_000) }));
+    await ward.decide(ubrn, [{ op: 'add', path: '/note', value: notes }]);
+    await ward.dispatch.settled();
+    expect(unwritable()).toEqual([id]);
+    await ward.decide(ubrn, [{ op: 'remove', path: '/note' }]);
+    await ward.dispatch.settled();
+    expect(unwritable()).toEqual([]);
+  });
+
   test('architecture 4: a Task that somebody deleted is made again', async () => {
     const ubrn = await ward.refer('booked-direct');
     await ward.dispatch.settled();
