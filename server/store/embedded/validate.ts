@@ -8,8 +8,8 @@ import { failure, failureOf } from './outcome.ts';
 export type Validate = (resource: Resource) => StoreFailure | undefined;
 
 /**
- * Base R4 validation: structure, cardinality, types and invariants by @medplum/core, and the required bindings of
- * `code` elements, which core does not look at. Issues name the element, never its value.
+ * Base R4 validation: structure, cardinality, types and invariants by @medplum/core, and what core does not look at: the
+ * required bindings of `code` elements, elements without content, and more than one value of a choice. Issues name the element, never its value.
  */
 export function buildValidation(): Validate {
   const bindings = readBindings();
@@ -20,7 +20,7 @@ export function buildValidation(): Validate {
         `This server keeps no resources of this type. It keeps: ${KEPT_TYPES.join(', ')}`,
       );
     }
-    return structureFailure(resource) ?? bindings.check(resource);
+    return structureFailure(resource) ?? jsonFailure(resource) ?? bindings.check(resource);
   };
 }
 
@@ -42,8 +42,31 @@ function withoutDiagnostics({ diagnostics: _, ...issue }: OperationOutcomeIssue)
   return issue;
 }
 
-/** What to look at in one type: its bound codes, and where to go on. Property names as written in JSON. */
+/** No element is empty, and none has the name of something that every object has. Source: R4 json.html */
+function jsonFailure(resource: Resource): StoreFailure | undefined {
+  const issues: OperationOutcomeIssue[] = [];
+  const fault = (path: string, text: string) => {
+    issues.push({ severity: 'error', code: 'structure', details: { text }, expression: [path] });
+  };
+  const visit = (value: unknown, path: string): void => {
+    if (!isJson(value)) return;
+    const members = Object.entries(value);
+    const isList = Array.isArray(value);
+    if (members.length === 0)
+      fault(path, isList ? 'A list is not empty: leave it out.' : 'An element has content, or is left out.');
+    for (const [name, member] of members) {
+      if (!isList && name in Object.prototype) fault(path, 'There is no such element.');
+      else visit(member, isList ? `${path}[${name}]` : `${path}.${name}`);
+    }
+  };
+  visit(resource, resource.resourceType);
+  return issues.length > 0 ? failureOf('invalid', issues) : undefined;
+}
+
+/** What to look at in one type: its choices, its bound codes, and where to go on. Property names as written in JSON. */
 interface Plan {
+  /** The names that a `value[x]` can have: one of them, at most, is there. */
+  readonly choices: readonly { readonly name: string; readonly properties: readonly string[] }[];
   readonly codes: readonly { readonly property: string; readonly allowed: ReadonlySet<string>; readonly url: string }[];
   readonly children: readonly { readonly property: string; readonly type: string }[];
 }
@@ -63,11 +86,15 @@ function readBindings(): Bindings {
     if (known) return known;
     const codes: Plan['codes'][number][] = [];
     const children: Plan['children'][number][] = [];
-    const plan = { codes, children };
+    const choices: Plan['choices'][number][] = [];
+    const plan = { choices, codes, children };
     plans.set(type, plan);
     for (const [name, element] of Object.entries(tryGetDataType(type)?.elements ?? {})) {
+      const isChoice = name.endsWith('[x]');
+      const propertyOf = (code: string) => (isChoice ? name.slice(0, -3) + capital(code) : name);
+      if (isChoice) choices.push({ name, properties: element.type.map(({ code }) => propertyOf(code)) });
       for (const { code } of element.type) {
-        const property = name.endsWith('[x]') ? name.slice(0, -3) + capital(code) : name;
+        const property = propertyOf(code);
         const url = boundValueSet(element.binding);
         const allowed = code === 'code' && url !== undefined ? valueSets.get(url) : undefined;
         if (allowed && url !== undefined) codes.push({ property, allowed, url });
@@ -78,7 +105,15 @@ function readBindings(): Bindings {
   }
 
   function visit(value: Json, type: string, path: string, issues: OperationOutcomeIssue[]): void {
-    const { codes, children } = planOf(type);
+    const { choices, codes, children } = planOf(type);
+    for (const { name, properties } of choices) {
+      // `_valueString` beside `valueString` is the same value.
+      const given = properties.filter((property) => property in value || `_${property}` in value);
+      if (given.length > 1) {
+        const details = { text: `Only one of ${given.join(', ')} can be there.` };
+        issues.push({ severity: 'error', code: 'structure', details, expression: [`${path}.${name}`] });
+      }
+    }
     for (const { property, allowed, url } of codes) {
       const code = value[property];
       for (const one of Array.isArray(code) ? code : [code]) {
