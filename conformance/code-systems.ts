@@ -248,7 +248,8 @@ const ACCOUNT_EXCEPTION = {
 } as const;
 
 /** Codes that are shown under `ers-decision-issue`; all others are `ers-facade-issue`. */
-export const isDecisionIssueCode = (code: string): code is keyof typeof DECISION_ISSUE => code in DECISION_ISSUE;
+export const isDecisionIssueCode = (code: string): code is keyof typeof DECISION_ISSUE =>
+  Object.hasOwn(DECISION_ISSUE, code);
 
 /** The code systems that we define. Those that mirror A004 are in the store, as e-RS keeps them. Source: target-model 5 */
 export const codeSystems: readonly CodeSystem[] = [

@@ -1,8 +1,8 @@
-import type { CodeSystem, Parameters, ValueSet, ValueSetExpansionContains } from '@medplum/fhirtypes';
+import type { CodeSystem, ValueSet, ValueSetExpansionContains } from '@medplum/fhirtypes';
 import { readRejectionReference } from '../reviews/index.ts';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
-import { readResource } from './body.ts';
 import { refuse, refuseForStore } from './outcome.ts';
+import { readValues } from './parameters.ts';
 import type { Call, FacadeRoom, RouteOf } from './room.ts';
 
 interface Wish {
@@ -84,16 +84,8 @@ function conceptsOf({ published }: FacadeRoom, system: string): NonNullable<Code
 
 /** Reads the parameters from the query, or from a Parameters resource. */
 function readWish(call: Call<RouteOf<'operation'>>): Wish | Refusal {
-  const given = new Map<string, string>();
-  for (const [name, value] of call.query) if (name !== '_format' && name !== '_pretty') given.set(name, value);
-  if (call.body !== undefined && call.body.trim() !== '') {
-    const read = readResource(call, 'Parameters');
-    if (isRefusal(read)) return read;
-    for (const parameter of read.resource.parameter ?? []) given.set(parameter.name ?? '', valueOfParameter(parameter));
-  }
-  if ([...given.keys()].some((name) => !TAKEN.includes(name))) {
-    return refuse('parameter-unknown', { text: `$expand takes ${TAKEN.join(', ')}.` });
-  }
+  const given = readValues(call, '$expand', TAKEN);
+  if (isRefusal(given)) return given;
   const [count, offset] = [given.get('count'), given.get('offset')];
   if ([count, offset].some((one) => one !== undefined && !/^\d{1,6}$/.test(one))) {
     return refuse('parameter-invalid', { text: 'count and offset are whole numbers.' });
@@ -110,8 +102,3 @@ function readWish(call: Call<RouteOf<'operation'>>): Wish | Refusal {
     offset: Number(offset ?? 0),
   };
 }
-
-type Parameter = NonNullable<Parameters['parameter']>[number];
-
-const valueOfParameter = ({ valueUri, valueString, valueInteger, valueCode }: Parameter): string =>
-  String(valueUri ?? valueString ?? valueInteger ?? valueCode ?? '');

@@ -47,7 +47,7 @@ function findPoint(room: FacadeRoom, { route, query }: Call<RouteOf<'history'>>)
     if (name !== '_count' && name !== '_since') {
       return refuse('parameter-unknown', { text: 'A history takes _count and _since.' });
     }
-    const isSound = name === '_count' ? /^\d{1,6}$/.test(value) : isInstant(value);
+    const isSound = name === '_count' ? /^\d{1,15}$/.test(value) : isInstant(value);
     if (!isSound)
       return refuse('parameter-invalid', {
         text:

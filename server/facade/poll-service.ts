@@ -1,8 +1,8 @@
 import type { ParametersParameter } from '@medplum/fhirtypes';
 import { CODES, type PollAnswer, type PollsOf, type WorklistName } from '../core/index.ts';
 import { type Answer, isRefusal } from './answer.ts';
-import { readResource } from './body.ts';
 import { refuse, retryAfter } from './outcome.ts';
+import { readParameters } from './parameters.ts';
 import type { Call, FacadeRoom, RouteOf } from './room.ts';
 import { within } from './within.ts';
 
@@ -14,13 +14,12 @@ const LISTS: readonly WorklistName[] = ['REFERRALS_FOR_REVIEW', 'APPOINTMENT_SLO
  * Source: architecture 6
  */
 export async function pollService(room: FacadeRoom, call: Call<RouteOf<'operation'>>): Promise<Answer> {
-  const read = readResource(call, 'Parameters');
-  if (isRefusal(read)) return read;
-  const given = (name: string) => {
-    const parameter = read.resource.parameter?.find((one) => one.name === name);
+  const given = readParameters(call, '$ers-poll', ['service', 'list']);
+  if (isRefusal(given)) return given;
+  const [service, wanted] = ['service', 'list'].map((name) => {
+    const parameter = given.get(name);
     return parameter?.valueString ?? parameter?.valueCode;
-  };
-  const [service, wanted] = [given('service'), given('list')];
+  });
   const list = LISTS.find((one) => one === wanted);
   if (service === undefined || !/^\d{1,12}$/.test(service)) return invalid('service', 'the number of an e-RS service');
   if (wanted !== undefined && list === undefined) return invalid('list', LISTS.join(' or '));

@@ -2,8 +2,8 @@ import type { Extension, Measure, MeasureReport, MeasureReportGroup, Reference }
 import { ersExtension } from '../../mappings/index.ts';
 import { type Account, type AccountException, codeSystem, type ServiceAccount, SYSTEM } from '../core/index.ts';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
-import { readResource } from './body.ts';
 import { refuse, retryAfter } from './outcome.ts';
+import { readValues } from './parameters.ts';
 import type { Call, FacadeRoom, RouteOf } from './room.ts';
 import { within } from './within.ts';
 
@@ -38,16 +38,8 @@ export async function reconcile(room: FacadeRoom, call: Call<RouteOf<'operation'
 }
 
 function readWish(call: Call<RouteOf<'operation'>>): Wish | Refusal {
-  const given = new Map<string, string>();
-  for (const [name, value] of call.query) if (name !== '_format' && name !== '_pretty') given.set(name, value);
-  if (call.body !== undefined && call.body.trim() !== '') {
-    const read = readResource(call, 'Parameters');
-    if (isRefusal(read)) return read;
-    for (const { name, valueString, valueUnsignedInt, valueInteger } of read.resource.parameter ?? [])
-      given.set(name ?? '', String(valueString ?? valueUnsignedInt ?? valueInteger ?? ''));
-  }
-  if ([...given.keys()].some((name) => !TAKEN.includes(name)))
-    return refuse('parameter-unknown', { text: `$ers-reconciliation takes ${TAKEN.join(', ')}.` });
+  const given = readValues(call, '$ers-reconciliation', TAKEN);
+  if (isRefusal(given)) return given;
   const [service, count, offset] = [given.get('service'), given.get('count'), given.get('offset')];
   if ([count, offset].some((one) => one !== undefined && !/^\d{1,9}$/.test(one)))
     return refuse('parameter-invalid', { text: 'count and offset are whole numbers.' });

@@ -29,12 +29,15 @@ export interface CheckedSearch {
 type Verdict = 'known' | 'unknown' | Refusal;
 
 /** Parameters that shape the answer, on every type that the store keeps. Source: R4 search.html */
-const SHAPES: Readonly<Record<string, { readonly takes: RegExp; readonly remedy: string }>> = {
-  _count: { takes: /^\d{1,6}$/, remedy: 'a whole number from 0 up' },
-  _total: { takes: /^(none|estimate|accurate)$/, remedy: 'none, estimate or accurate' },
-  _summary: { takes: /^(true|text|data|count|false)$/, remedy: 'true, text, data, count or false' },
-  _elements: { takes: /^[A-Za-z]+(,[A-Za-z]+)*$/, remedy: 'names of elements of the type, with commas between them' },
-};
+const SHAPES: ReadonlyMap<string, { readonly takes: RegExp; readonly remedy: string }> = new Map([
+  ['_count', { takes: /^\d{1,15}$/, remedy: 'a whole number from 0 up' }],
+  ['_total', { takes: /^(none|estimate|accurate)$/, remedy: 'none, estimate or accurate' }],
+  ['_summary', { takes: /^(true|text|data|count|false)$/, remedy: 'true, text, data, count or false' }],
+  [
+    '_elements',
+    { takes: /^[A-Za-z]+(,[A-Za-z]+)*$/, remedy: 'names of elements of the type, with commas between them' },
+  ],
+]);
 /** What a search among our own artefacts, which are few, is content with. */
 const CONFORMANCE_SHAPES: ReadonlySet<string> = new Set(['_count', '_total']);
 
@@ -77,7 +80,7 @@ const belowBase = (value: string, baseUrl: string): string =>
 
 function judge(type: ServedType, name: string, value: string, hasCustom: boolean): Verdict {
   if (value === '') return refuse('parameter-invalid', { text: `${shown(name)} has no value: leave it out.` });
-  const shape = SHAPES[name];
+  const shape = SHAPES.get(name);
   if (shape) {
     if (isConformanceType(type) && !CONFORMANCE_SHAPES.has(name)) return 'unknown';
     return shape.takes.test(value) ? 'known' : refuse('parameter-invalid', { text: `${name} takes ${shape.remedy}.` });

@@ -6,7 +6,7 @@ export const MAX_JSON_DEPTH = 64;
 
 /**
  * Reads JSON and refuses what JSON.parse would bend in silence: a name that stands twice in one object (the last would
- * win), characters that FHIR's strings do not have, and nesting without end.
+ * win), names that mean something to every object, characters that strings of FHIR do not have, nesting without end.
  * Source: RFC 8259 4, 8.2; R4 datatypes.html string
  */
 export function readStrictJson(text: string): ReadJson {
@@ -47,6 +47,7 @@ function faultIn(text: string): string | undefined {
           return 'holds a character that FHIR strings do not have (a control character or half of a pair).';
         const names = open.at(-1);
         if (isName && names?.has(value)) return 'has one name twice in the same object.';
+        if (isName && value in Object.prototype) return 'has a name that no element has.';
         if (isName) names?.add(value);
         isName = false;
         at = end;

@@ -8,9 +8,9 @@ import {
 import { assessFound } from '../decisions/index.ts';
 import type { Rules } from '../reviews/index.ts';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
-import { readResource } from './body.ts';
 import { etagOf } from './etag.ts';
 import { decisionOutcome, refuse, successOutcome } from './outcome.ts';
+import { readParameters } from './parameters.ts';
 import { type Propose, proposePatched, proposeReplaced } from './propose.ts';
 import { assess, loadReview, type Review, rulesFor } from './review.ts';
 import type { Call, FacadeRoom, RouteOf } from './room.ts';
@@ -52,18 +52,10 @@ function parameters(parameter: ParametersParameter[]): Answer {
 }
 
 function readProposal({ limits }: FacadeRoom, call: Call): Propose | Refusal | undefined {
-  if (call.body === undefined || call.body.trim() === '') return undefined;
-  const read = readResource(call, 'Parameters');
-  if (isRefusal(read)) return read;
-  const given = read.resource.parameter ?? [];
-  const named = (name: string) => given.find((parameter) => parameter.name === name);
-  const [patch, task] = [named('patch')?.valueString, named('task')?.resource];
-  if (
-    given.some(({ name }) => name !== 'patch' && name !== 'task') ||
-    (named('patch') && patch === undefined) ||
-    (named('task') && task === undefined)
-  ) {
-    // A misspelt parameter must not be taken for "nothing proposed", which is always well.
+  const given = readParameters(call, '$ers-validate-decision', ['patch', 'task']);
+  if (isRefusal(given)) return given;
+  const [patch, task] = [given.get('patch')?.valueString, given.get('task')?.resource];
+  if ((given.has('patch') && patch === undefined) || (given.has('task') && task === undefined)) {
     return refuse('parameter-invalid', {
       text: '$ers-validate-decision takes patch, a JSON Patch as valueString, or task, a Task as resource; or neither.',
     });

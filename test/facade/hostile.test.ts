@@ -148,3 +148,121 @@ describe('what would be stored as something else', () => {
     expect((await patch(world, note('caf\u00e9'), 'application/json-patch+json; charset="UTF-8"')).status).toBe(200);
   });
 });
+
+describe('names that every object has', () => {
+  const NAMES = ['constructor', 'toString', 'hasOwnProperty', '__proto__', 'valueOf'];
+
+  test.each(NAMES)('%s is no search parameter, no type, no operation and no element: 4xx', async (name) => {
+    await using world = await startFacade();
+    const get = (path: string) => request(world.url).get(`/fhir/R4${path}`);
+    const answers = await Promise.all([
+      get(`/Task?${name}=x`),
+      get(`/Task?${name}:missing=true`),
+      get(`/Task?focus:${name}.status=x`),
+      get(`/Task?_sort=${name}`),
+      get(`/Task?_include=${name}:${name}`),
+      get(`/Task?_has:${name}:${name}:${name}=x`),
+      get(`/ValueSet?${name}=x`),
+      get(`/${name}`),
+      get(`/${name}/1`),
+      get(`/$${name}`),
+      get(`/Task/task-1?${name}=x`),
+      get(`/Task/task-1/_history?${name}=x`),
+      get(`/ValueSet/$expand?${name}=x`),
+      patch(world, JSON.stringify([{ op: 'add', path: `/${name}`, value: {} }])),
+      patch(world, `[{"op":"add","path":"/note","value":[{"text":"x","${name}":{"x":1}}]}]`),
+      patch(world, `[{"op":"add","path":"/contained","value":[{"resourceType":"${name}"}]}]`),
+      patch(world, `[{"${name}":1}]`),
+    ]);
+    const taken = answers.map(
+      ({ status, body }) => status >= 400 && status < 500 && body.resourceType === 'OperationOutcome',
+    );
+    expect(taken).toEqual(answers.map(() => true));
+  });
+});
+
+describe('Parameters that are none', () => {
+  const OPERATIONS = [
+    '/ServiceRequest/$ers-fetch',
+    '/$ers-poll',
+    '/Task/task-1/$ers-validate-decision',
+    '/ValueSet/$expand',
+    '/$ers-reconciliation',
+  ];
+  const MALFORMED = [
+    [null],
+    {},
+    'x',
+    [[]],
+    [{}],
+    [{ name: 5 }],
+    [{ name: 'ubrn', valueString: 5 }],
+    [{ name: 'patch', valueString: null }],
+    [{ name: 'task', resource: [] }],
+    [{ name: 'count', valueInteger: 'x' }],
+  ];
+
+  test.each(OPERATIONS)('are refused by %s with 400, whatever is wrong with them', async (path) => {
+    await using world = await startFacade();
+    for (const parameter of MALFORMED) {
+      const { status, body } = await request(world.url)
+        .post(`/fhir/R4${path}`)
+        .type('application/fhir+json')
+        .send(JSON.stringify({ resourceType: 'Parameters', parameter }));
+      expect([JSON.stringify(parameter), status, body.resourceType]).toEqual([
+        JSON.stringify(parameter),
+        400,
+        'OperationOutcome',
+      ]);
+    }
+  });
+
+  test.each(OPERATIONS)(
+    'nor does %s pass over a name that it does not know, or one that is there twice',
+    async (path) => {
+      await using world = await startFacade();
+      const post = (parameter: object[]) =>
+        request(world.url)
+          .post(`/fhir/R4${path}`)
+          .type('application/fhir+json')
+          .send({ resourceType: 'Parameters', parameter });
+      const unknown = await post([{ name: 'colour', valueString: 'red' }]);
+      expect([unknown.status, codesOf(unknown.body)]).toEqual([400, ['parameter-unknown']]);
+      const name = textOf(unknown.body)?.match(/takes ([a-z]+)/)?.[1];
+      const value = path.endsWith('validate-decision') ? '[]' : '1';
+      const twice = await post([
+        { name, valueString: value },
+        { name, valueString: value },
+      ]);
+      expect([twice.status, textOf(twice.body)]).toEqual([400, expect.stringContaining('once')]);
+    },
+  );
+});
+
+describe('what is no FHIR', () => {
+  const pas = { coding: [{ system: 'https://ers-fhir.example/CodeSystem/ers-task-parameter', code: 'priority' }] };
+  test.each([
+    ['an empty element', { op: 'add', path: '/owner', value: {} }, 'Task.owner'],
+    ['an empty list', { op: 'add', path: '/note', value: [{ text: 'x', extension: [] }] }, 'Task.note[0].extension'],
+    [
+      'two values of one choice',
+      { op: 'add', path: '/output', value: [{ type: pas, valueBoolean: true, valueString: 'x' }] },
+      'Task.output[0].value[x]',
+    ],
+    [
+      'two values of one choice, in an extension',
+      { op: 'add', path: '/note', value: [{ text: 'x', extension: [{ url: 'u', valueCode: 'x', valueUri: 'u' }] }] },
+      'Task.note[0].extension[0].value[x]',
+    ],
+  ])('%s is 422 and named, and nothing is stored', async (_name, operation, element) => {
+    await using world = await startFacade();
+    const before = await world.task();
+    const answer = await patch(world, JSON.stringify([operation]));
+    expect([answer.status, codesOf(answer.body), answer.body.issue[0].expression]).toEqual([
+      422,
+      ['store-refused'],
+      [element],
+    ]);
+    expect(await world.task()).toEqual(before);
+  });
+});
