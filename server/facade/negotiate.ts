@@ -26,7 +26,8 @@ export function negotiate(query: URLSearchParams, headers: IncomingHttpHeaders):
     return refuse('parameter-invalid', { text: '_pretty is true or false.' });
   }
   // In a query a plus sign stands for a space: `application/fhir+json` arrives with one.
-  const format = query.get('_format')?.replaceAll(' ', '+') ?? headers.accept ?? '*/*';
+  // An Accept that is empty asks for nothing in particular (RFC 9110 12.5.1).
+  const format = query.get('_format')?.replaceAll(' ', '+') ?? (headers.accept?.trim() || '*/*');
   if (!mediaRanges(format).some(isFhirJson)) return refuse('not-acceptable');
   return { isPretty: pretty === 'true' };
 }
@@ -36,10 +37,15 @@ interface MediaRange {
   readonly parameters: ReadonlyMap<string, string>;
 }
 
+function readParameter(text: string): readonly [string, string] {
+  const [name = '', value = ''] = text.split('=', 2).map((part) => part.trim());
+  return [name, value.replace(/^"(.*)"$/, '$1')];
+}
+
 function mediaRanges(text: string): MediaRange[] {
   return text.split(',').map((range) => {
     const [type = '', ...rest] = range.split(';').map((part) => part.trim().toLowerCase());
-    return { type, parameters: new Map(rest.map((part) => part.split('=', 2) as [string, string])) };
+    return { type, parameters: new Map(rest.map(readParameter)) };
   });
 }
 

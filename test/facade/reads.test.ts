@@ -84,7 +84,10 @@ describe('the format', () => {
     ['application/json', 200],
     ['text/html, */*;q=0.8', 200],
     ['application/fhir+json; fhirVersion=4.0', 200],
+    ['application/fhir+json; fhirVersion="4.0"', 200],
+    ['', 200],
     ['application/fhir+json; fhirVersion=3.0', 406],
+    ['application/fhir+json; fhirVersion="3.0"', 406],
     ['application/fhir+xml', 406],
     ['application/json;q=0', 406],
   ])('asked for as Accept %s is answered with %i, since JSON is all there is', async (accept, status) => {
