@@ -53,7 +53,7 @@ function findPoint(room: FacadeRoom, { route, query }: Call<RouteOf<'history'>>)
         text:
           name === '_count'
             ? '_count takes a whole number from 0 up.'
-            : '_since takes an instant with its time zone, such as 2026-01-05T09:00:00Z.',
+            : '_since takes an instant with its time zone, such as 2026-01-05T09:00:00Z; a + is written %2B.',
       });
     known.set(name, name === '_count' ? String(Math.min(Number(value), room.limits.maxCount)) : value);
   }

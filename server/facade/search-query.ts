@@ -7,7 +7,7 @@ import {
   type ServedType,
   searchEntriesOf,
 } from '../../conformance/index.ts';
-import { SYSTEM } from '../../mappings/index.ts';
+import { hasValidCheckDigit, SYSTEM } from '../../mappings/index.ts';
 import type { Refusal } from './answer.ts';
 import { refuse } from './outcome.ts';
 
@@ -25,6 +25,11 @@ export interface CheckedSearch {
   readonly query: string;
   readonly ignored: readonly string[];
 }
+
+/** What a search may ask for: beyond any that people write, far below what would exhaust a store. */
+const MAX_PARAMETERS = 100;
+const MAX_LINKS = 4;
+const MAX_SORT_KEYS = 10;
 
 type Verdict = 'known' | 'unknown' | Refusal;
 
@@ -51,6 +56,11 @@ export function checkSearch(
   parameters: URLSearchParams,
   rules: SearchRules,
 ): CheckedSearch | Refusal {
+  if (parameters.size > MAX_PARAMETERS) {
+    return refuse('parameter-invalid', {
+      text: `A search takes ${MAX_PARAMETERS} parameters. Alternatives are one parameter, with commas between the values.`,
+    });
+  }
   const checked = new URLSearchParams();
   const ignored: string[] = [];
   for (const [name, value] of parameters) {
@@ -80,6 +90,9 @@ const belowBase = (value: string, baseUrl: string): string =>
 
 function judge(type: ServedType, name: string, value: string, hasCustom: boolean): Verdict {
   if (value === '') return refuse('parameter-invalid', { text: `${shown(name)} has no value: leave it out.` });
+  if (linksOf(name) > MAX_LINKS)
+    return refuse('parameter-invalid', { text: `A chain goes along ${MAX_LINKS} references, _has included.` });
+  if (value.includes('\ufffd')) return refuse('parameter-invalid', { text: `${shown(name)} is not UTF-8.` });
   const shape = SHAPES.get(name);
   if (shape) {
     if (isConformanceType(type) && !CONFORMANCE_SHAPES.has(name)) return 'unknown';
@@ -92,7 +105,12 @@ function judge(type: ServedType, name: string, value: string, hasCustom: boolean
   return isOffered(type, name, hasCustom) ? 'known' : 'unknown';
 }
 
+/** How many references a chain or `_has` goes along. */
+const linksOf = (name: string): number => name.split('.').length - 1 + name.split('_has:').length - 1;
+
 function judgeSort(type: ServedType, value: string, hasCustom: boolean): Verdict {
+  if (value.split(',').length > MAX_SORT_KEYS)
+    return refuse('parameter-invalid', { text: `_sort takes ${MAX_SORT_KEYS} parameters.` });
   const codes = new Set(searchEntriesOf(type, hasCustom).map(({ code }) => code));
   return value.split(',').every((key) => codes.has(key.replace(/^-/, '')))
     ? 'known'
@@ -156,6 +174,12 @@ const unknown = (type: ServedType, name: string): Refusal =>
 /** A parameter's name as it may be said back: whatever looks unlike one could be a value in the wrong place. */
 const shown = (name: string): string => (/^[A-Za-z_][A-Za-z_:.-]{0,80}$/.test(name) ? name : 'A parameter');
 
+const TEN_DIGITS = /(?<!\d)\d{3}[ -]?\d{3}[ -]?\d{4}(?!\d)/g;
+
+/** Whether an NHS number stands anywhere in a value: it is one, whatever parameter it was put into. */
+const holdsNhsNumber = (value: string): boolean =>
+  [...value.matchAll(TEN_DIGITS)].some(([digits]) => hasValidCheckDigit(digits.replace(/\D/g, '')));
+
 const PERSONAL: ReadonlySet<string> = new Set([
   'address',
   'address-city',
@@ -177,8 +201,9 @@ export function namesPatient(type: ServedType, parameters: URLSearchParams): boo
   return [...parameters].some(([name, value]) => {
     const last = (name.split('.').at(-1) ?? '').split(':');
     const isIdentifier = last.includes('identifier');
-    if (isIdentifier)
-      return !value.split(',').every((one) => IMPERSONAL.some((system) => one.startsWith(`${system}|`)));
+    const others = value.split(',').filter((one) => !IMPERSONAL.some((system) => one.startsWith(`${system}|`)));
+    if (isIdentifier) return others.length > 0;
+    if (others.some(holdsNhsNumber)) return true;
     const isOfPerson = type === 'Patient' || /(^|[:.])(patient|subject)\b/i.test(name);
     return isOfPerson && last.some((part) => PERSONAL.has(part));
   });

@@ -219,6 +219,38 @@ export function storeContract(name: string, open: () => Promise<StoreUnderContra
       expect(ids.toSorted()).toEqual(wanted.toSorted());
     });
 
+    test('a list of hundreds of values finds what a list of one finds: a cohort is asked for at once', async () => {
+      const cohort = [];
+      for (const value of ['cohort-1', 'cohort-2', 'cohort-3']) {
+        const subject = await created(store, { ...patient(value), name: [{ family: `Cohorte${value.slice(-1)}` }] });
+        const reference = { reference: `Patient/${subject.id}` };
+        const asked: ServiceRequest = {
+          resourceType: 'ServiceRequest',
+          status: 'draft',
+          intent: 'order',
+          subject: reference,
+        };
+        cohort.push({ value, subject, request: await created(store, asked) });
+      }
+      const others = Array.from({ length: 600 }, (_, index) => `cohort-none-${index}`);
+      const find = async (type: ResourceType, name: string, wanted: readonly string[]) => {
+        const query = new URLSearchParams({
+          [name]: [...others.slice(0, 300), ...wanted, ...others.slice(300)].join(),
+        });
+        return (await everyMatch(store, type, query.toString())).map(({ id }) => id).sort();
+      };
+      const patients = cohort.map(({ subject }) => subject.id).sort();
+      const requests = cohort.map(({ request }) => request.id).sort();
+      expect(await find('Patient', '_id', patients)).toEqual(patients);
+      const tokens = cohort.map(({ value }) => `${SYSTEM}|${value}`);
+      expect(await find('Patient', 'identifier', [...tokens, 'cohort-3'])).toEqual(patients);
+      expect(await find('Patient', 'family', ['cohorte1', 'Cohorte2', 'cohorte3'])).toEqual(patients);
+      expect(await find('Patient', 'family:exact', ['Cohorte1', 'Cohorte2', 'cohorte3'])).toHaveLength(2);
+      const references = patients.map((id) => `Patient/${id}`);
+      expect(await find('ServiceRequest', 'subject', [...references, 'Patient/cohort-none'])).toEqual(requests);
+      expect(await find('ServiceRequest', 'subject:Patient.identifier', tokens)).toEqual(requests);
+    });
+
     test('an unknown parameter or modifier is refused and named, never ignored', async () => {
       const answer = await store.search('Task', 'colour=blue');
       expect(answer).toMatchObject({ ok: false, code: 'invalid' });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { OperationOutcome, Parameters } from '@medplum/fhirtypes';
 import request from 'supertest';
-import { startFacade, type World } from './world.ts';
+import { NHS_NUMBER, startFacade, type World } from './world.ts';
 
 const codesOf = (body: OperationOutcome) => body.issue?.map((issue) => issue.details?.coding?.[0]?.code);
 const textOf = (body: OperationOutcome) => body.issue?.[0]?.details?.text;
@@ -264,5 +264,128 @@ describe('what is no FHIR', () => {
       [element],
     ]);
     expect(await world.task()).toEqual(before);
+  });
+});
+
+describe('searches without measure', () => {
+  const get = (world: World, path: string) => request(world.url).get(`/fhir/R4${path}`);
+  const post = (world: World, type: string, form: string) =>
+    request(world.url).post(`/fhir/R4/${type}/_search`).type('form').send(form);
+
+  test('a list of thousands of values is searched, by the type of each parameter', async () => {
+    await using world = await startFacade();
+    const list = (value: string, make: (index: number) => string) =>
+      [...Array.from({ length: 3000 }, (_, index) => make(index)), value].join(',');
+    const searches: [string, string][] = [
+      ['Task', `_id=${list('task-1', (index) => `none-${index}`)}`],
+      ['Task', `status=${list('requested', (index) => `none-${index}`)}`],
+      ['Task', `focus=${list('ServiceRequest/referral-1', (index) => `ServiceRequest/none-${index}`)}`],
+      ['Task', `focus=${list('referral-1', (index) => `none-${index}`)}`],
+      ['HealthcareService', `name=${list('cardio', (index) => `none-${index}`)}`],
+      ['HealthcareService', `name:contains=${list('iolog', (index) => `none-${index}`)}`],
+      ['ServiceRequest', `_has:Task:focus:_id=${list('task-1', (index) => `none-${index}`)}`],
+      ['Task', `patient:Patient.identifier=${list(NHS_NUMBER, (index) => `none-${index}`)}`],
+    ];
+    for (const [type, form] of searches) {
+      const { status, body } = await post(world, type, form);
+      expect([form.slice(0, 30), status, body.entry?.length]).toEqual([form.slice(0, 30), 200, 1]);
+    }
+    const not = await post(world, 'Task', `status:not=${list('requested', (index) => `none-${index}`)}`);
+    expect([not.status, not.body.entry]).toEqual([200, undefined]);
+  });
+
+  test.each([
+    ['two hundred parameters', 'Task', Array(200).fill('status=requested').join('&'), '100 parameters'],
+    ['two thousand keys to sort by', 'Task', `_sort=${Array(2000).fill('status').join(',')}`, '_sort takes 10'],
+    ['a chain of thirty references', 'Task', `${Array(30).fill('part-of').join('.')}.status=x`, '4 references'],
+    [
+      'thirty _has in one another',
+      'ServiceRequest',
+      `${'_has:ServiceRequest:based-on:'.repeat(30)}status=x`,
+      '4 references',
+    ],
+    ['a list of two hundred dates', 'Task', `authored-on=${Array(200).fill('2026-01-01').join(',')}`, '100 dates'],
+  ])('%s are 400, and the limit is named', async (_name, type, form, limit) => {
+    await using world = await startFacade();
+    const { status, body } = await post(world, type, form);
+    expect([status, codesOf(body)]).toEqual([400, ['parameter-invalid']]);
+    expect(textOf(body)).toContain(limit);
+  });
+
+  test('as many parameters, links, keys and dates as the limits let through are answered', async () => {
+    await using world = await startFacade();
+    const many = [
+      ['Task', Array(99).fill('status=requested').join('&')],
+      ['ServiceRequest', Array(99).fill('_has:Task:focus:status=requested').join('&')],
+      ['Task', Array(99).fill('focus:ServiceRequest.status=active').join('&')],
+      ['ServiceRequest', '_has:Task:focus:_has:Task:part-of:part-of:Task.status=x'],
+      [
+        'ServiceRequest',
+        'based-on:ServiceRequest.based-on:ServiceRequest.based-on:ServiceRequest.based-on:ServiceRequest.status=x',
+      ],
+      ['Task', `_sort=${Array(10).fill('status').join(',')}`],
+      ['Task', `authored-on=${Array(100).fill('ne2026-01-01').join(',')}`],
+    ];
+    for (const [type, form = ''] of many) {
+      const { status } = await post(world, type ?? '', form);
+      expect([form.slice(0, 60), status]).toEqual([form.slice(0, 60), 200]);
+    }
+  });
+
+  test.each(['2026-11-25T25:00:00Z', '2026-11-25T10:61:00Z', '2026-11-25T10:00:61Z', '2026-11-25T10:00:00%2B15:00'])(
+    'a time that there is not, %s, is 400 instead of a search that finds nothing',
+    async (time) => {
+      await using world = await startFacade();
+      const answer = await get(world, `/Task?authored-on=${time}`);
+      expect([answer.status, codesOf(answer.body)]).toEqual([400, ['parameter-invalid']]);
+    },
+  );
+
+  test('a time zone whose plus sign arrived as a space is 400, and the text says how it is written', async () => {
+    await using world = await startFacade();
+    for (const path of [
+      '/Task?authored-on=ge2026-01-01T00:00:00+01:00',
+      '/Task/task-1/_history?_since=2026-01-01T00:00:00+01:00',
+    ]) {
+      const answer = await get(world, path);
+      expect([answer.status, textOf(answer.body)]).toEqual([400, expect.stringContaining('%2B')]);
+    }
+    const sound = await get(world, '/Task?authored-on=ge2026-01-01T00:00:00%2B01:00');
+    expect([sound.status, sound.body.entry.length]).toEqual([200, 1]);
+  });
+
+  test('a value that is no UTF-8 is 400, since it could only find nothing', async () => {
+    await using world = await startFacade();
+    expect((await get(world, '/HealthcareService?name=%C3%28')).status).toBe(400);
+  });
+
+  test('any _count that is a number is one, however large', async () => {
+    await using world = await startFacade();
+    for (const count of ['999999', '1000000000', '999999999999']) {
+      expect((await get(world, `/Task?_count=${count}`)).status).toBe(200);
+      expect((await get(world, `/Task/_history?_count=${count}`)).status).toBe(200);
+    }
+  });
+});
+
+describe('an NHS number in a parameter that is none of a patient’s identifier (P1)', () => {
+  test.each([`patient=${NHS_NUMBER}`, `_id=${NHS_NUMBER}`, `focus=x,${NHS_NUMBER}`, 'owner=999%20000%200018'])(
+    'posted as %s is in no link, and in a URL it is refused where that is asked for',
+    async (form) => {
+      await using world = await startFacade({ refuseIdentifiersInUrls: true });
+      const posted = await request(world.url).post('/fhir/R4/Task/_search').type('form').send(form);
+      expect(posted.status).toBe(200);
+      expect(decodeURIComponent(JSON.stringify(posted.body.link))).not.toMatch(/999.?000.?0018/);
+      const got = await request(world.url).get(`/fhir/R4/Task?${form}`);
+      expect([got.status, codesOf(got.body)]).toEqual([400, ['identifier-in-url']]);
+    },
+  );
+
+  test('ten digits without the check digit of one, and a UBRN, are links as before', async () => {
+    await using world = await startFacade({ refuseIdentifiersInUrls: true });
+    for (const value of ['9990000019', '000049730001']) {
+      const { status, body } = await request(world.url).get(`/fhir/R4/Task?_id=${value}`);
+      expect([status, body.link[0].url]).toEqual([200, expect.stringContaining(value)]);
+    }
   });
 });

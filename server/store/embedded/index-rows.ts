@@ -122,7 +122,9 @@ function spanOf(value: unknown): Span | undefined {
   };
 }
 
-const DATE = /^(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d)?)?)?)?$/;
+/** Hours, minutes, seconds and zones as R4 has them: what is not a time is no search that finds nothing. */
+const DATE =
+  /^(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d|60)(?:\.(\d{1,9}))?)?(Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))?)?)?)?$/;
 
 /** The stretch of time that a FHIR date or dateTime of any precision names; UTC where no zone is given. */
 export function parseDate(text: string): Span | undefined {

@@ -224,8 +224,8 @@ function parseColumn(
   if (modifier !== undefined) return unknownModifier(code, modifier);
   const values = splitSearchOnComma(value);
   if (code === '_id') return { kind: 'id', ids: values };
-  const dates = values.map(parseDateValue);
-  return dates.every((date) => date !== undefined) ? { kind: 'updated', dates } : badDate(code);
+  const dates = parseDates(code, values);
+  return isFailure(dates) ? dates : { kind: 'updated', dates };
 }
 
 function parseValues(
@@ -252,8 +252,8 @@ function parseValues(
       return { kind: 'string', parameter, match: modifier ?? 'start', texts: values };
     case 'date': {
       if (modifier !== undefined) return unknownModifier(code, modifier, kind);
-      const dates = values.map(parseDateValue);
-      return dates.every((date) => date !== undefined) ? { kind: 'date', parameter, dates } : badDate(code);
+      const dates = parseDates(code, values);
+      return isFailure(dates) ? dates : { kind: 'date', parameter, dates };
     }
   }
 }
@@ -272,6 +272,22 @@ function parseTarget(value: string, type: string | undefined): TargetValue {
   return value.includes('/') || value.includes(':')
     ? { type: '', id: value }
     : { id: value, ...(type === undefined ? {} : { type }) };
+}
+
+/** A stretch of time is two dates, not a list of its days: the index is asked for each of them. */
+const MAX_DATES = 100;
+
+function parseDates(code: string, values: readonly string[]): readonly DateValue[] | StoreFailure {
+  if (values.length > MAX_DATES)
+    return failure('invalid', `${code} takes ${MAX_DATES} dates; a stretch of time is written ge and le`);
+  const dates = values.map(parseDateValue);
+  if (dates.every((date) => date !== undefined)) return dates;
+  // A plus sign that is not encoded arrives as a space.
+  const hint = values.some((value) => value.includes(' ')) ? ' (in a URL the + of a time zone is written %2B)' : '';
+  return failure(
+    'invalid',
+    `${code} must be a date or dateTime, with eq, ne, gt, lt, ge, le, sa, eb or ap before it${hint}`,
+  );
 }
 
 function parseDateValue(value: string): DateValue | undefined {
@@ -341,6 +357,3 @@ const unknownModifier = (code: string, modifier: string, kind?: Parameter['kind'
     'invalid',
     `The modifier :${shown(modifier)} is not supported on ${code}; ${kind === undefined ? 'it takes none' : `it takes ${MODIFIERS[kind]}`}`,
   );
-
-const badDate = (code: string) =>
-  failure('invalid', `${code} must be a date or dateTime, with eq, ne, gt, lt, ge, le, sa, eb or ap before it`);

@@ -13,7 +13,7 @@ type IndexedCondition = Exclude<Condition, { kind: 'id' | 'updated' }>;
 
 /** The rows that meet a condition: `SELECT rid FROM from WHERE where`. Negated: those that have none. */
 interface RowSet {
-  readonly from: string;
+  readonly from: Sql;
   readonly rid: string;
   readonly where: Sql;
   readonly isNegated?: boolean;
@@ -54,27 +54,29 @@ export function compiler(keyOf: (parameter: Parameter) => number, nowMs: () => n
     const a = alias();
     switch (condition.kind) {
       case 'token': {
-        const values = condition.tokens.map(({ system, code }) =>
-          and([
-            ...(code === undefined ? [] : [sql(`${a}.code = ?`, code)]),
-            ...(system === undefined ? [] : [sql(`${a}.system = ?`, system)]),
-          ]),
-        );
-        return { ...indexed('token', a, condition.parameter, or(values)), isNegated: condition.isNegated };
+        const values = condition.tokens.map(({ system, code }) => [
+          ...(code === undefined ? [] : ([[`${a}.code`, code]] as const)),
+          ...(system === undefined ? [] : ([[`${a}.system`, system]] as const)),
+        ]);
+        return { ...indexed('token', a, condition.parameter, anyOf(values)), isNegated: condition.isNegated };
       }
       case 'reference': {
-        const values = condition.targets.map(({ type, id }) =>
-          and([sql(`${a}.target_id = ?`, id), ...(type === undefined ? [] : [sql(`${a}.target_type = ?`, type)])]),
-        );
-        return indexed('reference', a, condition.parameter, or(values));
+        const values = condition.targets.map(({ type, id }) => [
+          [`${a}.target_id`, id] as const,
+          ...(type === undefined ? [] : ([[`${a}.target_type`, type]] as const)),
+        ]);
+        return indexed('reference', a, condition.parameter, anyOf(values));
       }
-      case 'string':
-        return indexed(
-          'string',
-          a,
-          condition.parameter,
-          or(condition.texts.map((text) => stringSql(condition.match, text, a))),
-        );
+      case 'string': {
+        const { match, parameter, texts } = condition;
+        const alternative = (text: string) => stringSql(match, a, (at) => sql('?', boundsOf(text)[at]));
+        if (texts.length <= MAX_ALTERNATIVES) return indexed('string', a, parameter, or(texts.map(alternative)));
+        // The index is asked for each text in turn, which no condition on the rows of the index could do.
+        const list = alias();
+        const from = sql(`json_each(?) ${list} CROSS JOIN string ${a}`, JSON.stringify(texts.map(boundsOf)));
+        const ofList = stringSql(match, a, (at) => sql(`(${list}.value ->> ${at})`));
+        return set(from, a, and([sql(`${a}.param = ?`, keyOf(parameter)), ofList]));
+      }
       case 'date':
         return indexed(
           'date',
@@ -90,7 +92,9 @@ export function compiler(keyOf: (parameter: Parameter) => number, nowMs: () => n
           and([sql(`${a}.target_type = ?`, type), holds(inner, t, 'IN')]),
         );
         return set(
-          `reference ${a} JOIN resource ${t} ON ${t}.type = ${a}.target_type AND ${t}.id = ${a}.target_id AND ${t}.deleted = 0`,
+          sql(
+            `reference ${a} JOIN resource ${t} ON ${t}.type = ${a}.target_type AND ${t}.id = ${a}.target_id AND ${t}.deleted = 0`,
+          ),
           a,
           and([sql(`${a}.param = ?`, keyOf(condition.parameter)), or(targets)]),
         );
@@ -99,8 +103,10 @@ export function compiler(keyOf: (parameter: Parameter) => number, nowMs: () => n
         const t = alias();
         const source = alias();
         return set(
-          `reference ${a} JOIN resource ${source} ON ${source}.rid = ${a}.rid
-           JOIN resource ${t} ON ${t}.type = ${a}.target_type AND ${t}.id = ${a}.target_id`,
+          sql(
+            `reference ${a} JOIN resource ${source} ON ${source}.rid = ${a}.rid
+             JOIN resource ${t} ON ${t}.type = ${a}.target_type AND ${t}.id = ${a}.target_id`,
+          ),
           t,
           and([
             sql(`${a}.param = ?`, keyOf(condition.parameter)),
@@ -113,28 +119,26 @@ export function compiler(keyOf: (parameter: Parameter) => number, nowMs: () => n
   }
 
   const indexed = (table: string, a: string, parameter: Parameter, values: Sql): RowSet =>
-    set(`${table} ${a}`, a, and([sql(`${a}.param = ?`, keyOf(parameter)), values]));
+    set(sql(`${table} ${a}`), a, and([sql(`${a}.param = ?`, keyOf(parameter)), values]));
 
   function presence(parameter: Parameter, a: string): RowSet {
     const key = keyOf(parameter);
-    if (parameter.kind !== 'reference') return set(`${tableOf(parameter)} ${a}`, a, sql(`${a}.param = ?`, key));
+    if (parameter.kind !== 'reference') return set(sql(`${tableOf(parameter)} ${a}`), a, sql(`${a}.param = ?`, key));
     const both = `(SELECT rid, param FROM reference UNION ALL SELECT rid, param FROM token) ${a}`;
-    return set(both, a, sql(`${a}.param = ?`, key));
+    return set(sql(both), a, sql(`${a}.param = ?`, key));
   }
 
   /** Whether the resource `row` meets the condition: by looking the condition up (IN), or by testing the row at hand (EXISTS). */
   function holds(condition: Condition, row: string, how: 'IN' | 'EXISTS'): Sql {
-    if (condition.kind === 'id') return or(condition.ids.map((id) => sql(`${row}.id = ?`, id)));
+    if (condition.kind === 'id') return anyOf(condition.ids.map((id) => [[`${row}.id`, id]]));
     if (condition.kind === 'updated')
       return or(condition.dates.map((date) => dateSql(date, `${row}.updated`, `${row}.updated`)));
     const { from, rid, where, isNegated } = rowSet(condition);
+    const values = [...from.values, ...where.values];
     if (how === 'IN' && !isNegated)
-      return { text: `${row}.rid IN (SELECT ${rid} FROM ${from} WHERE ${where.text})`, values: where.values };
+      return { text: `${row}.rid IN (SELECT ${rid} FROM ${from.text} WHERE ${where.text})`, values };
     const not = isNegated ? 'NOT ' : '';
-    return {
-      text: `${not}EXISTS (SELECT 1 FROM ${from} WHERE ${where.text} AND ${rid} = ${row}.rid)`,
-      values: where.values,
-    };
+    return { text: `${not}EXISTS (SELECT 1 FROM ${from.text} WHERE ${where.text} AND ${rid} = ${row}.rid)`, values };
   }
 
   return {
@@ -207,17 +211,53 @@ function widen({ low, high }: Span, nowMs: number): Span {
 
 const MAX_CHARACTER = '\u{10FFFF}';
 
-function stringSql(match: 'start' | 'exact' | 'contains', text: string, a: string): Sql {
-  if (match === 'exact') return sql(`(${a}.folded = ? AND ${a}.exact = ?)`, fold(text), text);
-  if (match === 'contains') return sql(`instr(${a}.folded, ?) > 0`, fold(text));
-  return sql(`(${a}.folded >= ? AND ${a}.folded < ?)`, fold(text), fold(text) + MAX_CHARACTER);
+/** What a string search compares with: the start of the folded texts that match, their end, and the text itself. */
+const boundsOf = (text: string) => [fold(text), fold(text) + MAX_CHARACTER, text] as const;
+
+function stringSql(match: StringMatch, a: string, bound: (at: 0 | 1 | 2) => Sql): Sql {
+  const compare = (before: string, { text, values }: Sql, after = ''): Sql => ({
+    text: `${before} ${text}${after}`,
+    values,
+  });
+  switch (match) {
+    case 'exact':
+      return and([compare(`${a}.folded =`, bound(0)), compare(`${a}.exact =`, bound(2))]);
+    case 'contains':
+      return compare(`instr(${a}.folded,`, bound(0), ') > 0');
+    case 'start':
+      return and([compare(`${a}.folded >=`, bound(0)), compare(`${a}.folded <`, bound(1))]);
+  }
+}
+
+type StringMatch = Extract<Condition, { kind: 'string' }>['match'];
+
+/** A column and the value that it must have. */
+type Pair = readonly [column: string, value: string];
+
+/** More than so many alternatives go in as one JSON value: neither the statement nor its depth grows with them. */
+const MAX_ALTERNATIVES = 16;
+
+/** Rows whose columns have one of these sets of values. */
+function anyOf(alternatives: readonly (readonly Pair[])[]): Sql {
+  if (alternatives.length <= MAX_ALTERNATIVES) {
+    return or(alternatives.map((pairs) => and(pairs.map(([column, value]) => sql(`${column} = ?`, value)))));
+  }
+  const byColumns = Map.groupBy(alternatives, (pairs) => pairs.map(([column]) => column).join(', '));
+  return or(
+    [...byColumns].map(([columns, rows]) => {
+      if (columns === '') return and([]);
+      const picked = rows[0]?.map((_, at) => `value ->> ${at}`).join(', ');
+      const values = rows.map((pairs) => pairs.map(([, value]) => value));
+      return sql(`(${columns}) IN (SELECT ${picked} FROM json_each(?))`, JSON.stringify(values));
+    }),
+  );
 }
 
 const tableOf = (parameter: Parameter): string => (parameter.kind === 'uri' ? 'token' : parameter.kind);
 
 const sql = (text: string, ...values: (string | number)[]): Sql => ({ text, values });
 
-const set = (from: string, a: string, where: Sql): RowSet => ({ from, rid: `${a}.rid`, where });
+const set = (from: Sql, a: string, where: Sql): RowSet => ({ from, rid: `${a}.rid`, where });
 
 const and = (parts: readonly Sql[]): Sql => join(parts, ' AND ');
 
