@@ -15,7 +15,7 @@ import {
   Turns,
   type UserSession,
 } from './core/index.ts';
-import { createFacade } from './facade/index.ts';
+import { createFacade, refuseUnparsed } from './facade/index.ts';
 import { createLease } from './lease/index.ts';
 import { openStore } from './open-store.ts';
 
@@ -102,6 +102,7 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
     refuseIdentifiersInUrls: server.refuseIdentifiersInUrls,
   });
   listener.on('request', facade);
+  listener.on('clientError', refuseUnparsed);
   const lease = createLease({
     store,
     clock,

@@ -119,6 +119,8 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     if (typeof body === 'string') return send(response, { status: 413, headers: {} });
     if (url.pathname.startsWith('/simulator/')) {
       const isLocal = /^(::ffff:)?127\.|^::1$/.test(request.socket.remoteAddress ?? '');
+      // A stranger's page whose name was made to point here (DNS rebinding) says the stranger's name.
+      if (!isLoopbackName(request.headers.host)) return send(response, { status: 421, headers: {} });
       if (!isLocal || !door) return send(response, { status: 403, headers: {} });
       return send(response, answerControl(door, request.method ?? 'GET', url, body));
     }
@@ -173,6 +175,9 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       }),
   };
 }
+
+const isLoopbackName = (host: string | undefined): boolean =>
+  host === undefined || /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i.test(host);
 
 function makeWorld(options: SimulatorOptions, apiKey: string, keyId: string): World {
   const seed = options.seed ?? 1;

@@ -7,6 +7,7 @@ import { expandValueSet } from './expand-value-set.ts';
 import { fetchReferral } from './fetch-referral.ts';
 import { serveHealth } from './health.ts';
 import { history } from './history.ts';
+import { checkHost, originForm } from './host.ts';
 import { negotiate } from './negotiate.ts';
 import type { FacadeOptions } from './options.ts';
 import { refuse } from './outcome.ts';
@@ -35,6 +36,7 @@ export function createFacade(options: FacadeOptions): Express {
   app.disable('etag');
   app.set('query parser', false);
   app.use(traceRequests(options));
+  app.use(checkHost(options.publicUrl));
   serveHealth(app, options);
   // The type of a body is judged by the interaction, which knows what it takes.
   const readBytes = express.raw({ type: () => true, limit: room.limits.maxBodyBytes });
@@ -62,8 +64,9 @@ export function createFacade(options: FacadeOptions): Express {
 }
 
 async function answerFhir(room: FacadeRoom, req: Request, res: Response): Promise<void> {
-  const mark = req.url.indexOf('?');
-  const query = new URLSearchParams(mark < 0 ? '' : req.url.slice(mark + 1));
+  const url = originForm(req.url);
+  const mark = url.indexOf('?');
+  const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
   const found = res.locals['route'] as Route | Unrouted;
   notePattern(res, BASE + found.pattern);
   if ('refusal' in found) return respond(req, res, found.refusal, false);
@@ -79,7 +82,7 @@ async function answerFhir(room: FacadeRoom, req: Request, res: Response): Promis
   respond(req, res, await carryOut(room, call), wanted.isPretty);
 }
 
-const pathOf = ({ url }: Request): string => url.split('?', 1)[0] ?? '';
+const pathOf = ({ url }: Request): string => originForm(url).split('?', 1)[0] ?? '';
 
 const takesFile = (route: Route | Unrouted): boolean => 'takesFile' in route && route.takesFile === true;
 

@@ -1,2 +1,3 @@
 export { createFacade } from './create-facade.ts';
 export type { FacadeLimits, FacadeOptions } from './options.ts';
+export { refuseUnparsed } from './refuse-unparsed.ts';

@@ -15,6 +15,7 @@ const TYPE_OF_STATUS: Readonly<Record<number, IssueType>> = {
   404: 'not-found',
   405: 'not-supported',
   406: 'not-supported',
+  408: 'timeout',
   409: 'conflict',
   410: 'deleted',
   412: 'conflict',
@@ -23,6 +24,7 @@ const TYPE_OF_STATUS: Readonly<Record<number, IssueType>> = {
   421: 'not-supported',
   422: 'business-rule',
   429: 'throttled',
+  431: 'too-long',
   500: 'exception',
 };
 

@@ -1,3 +1,5 @@
+import { connect } from 'node:net';
+import { buffer } from 'node:stream/consumers';
 import { describe, expect, test } from '@jest/globals';
 import type { OperationOutcome, Parameters } from '@medplum/fhirtypes';
 import request from 'supertest';
@@ -387,5 +389,74 @@ describe('an NHS number in a parameter that is none of a patient’s identifier 
       const { status, body } = await request(world.url).get(`/fhir/R4/Task?_id=${value}`);
       expect([status, body.link[0].url]).toEqual([200, expect.stringContaining(value)]);
     }
+  });
+});
+
+/** Sends bytes as they are; answers the status and the body. */
+async function sendRaw(world: World, bytes: string): Promise<{ status: number; body: OperationOutcome }> {
+  const socket = connect(Number(new URL(world.url).port), '127.0.0.1');
+  socket.write(bytes);
+  const answer = (await buffer(socket)).toString('utf8');
+  const [head = '', body = '{}'] = answer.split('\r\n\r\n');
+  return { status: Number(head.split(' ')[1]), body: JSON.parse(body) };
+}
+
+describe('the host that a request names', () => {
+  test.each(['/fhir/R4/Patient', '/fhir/R4/metadata', '/health/ready', '/metrics', '/'])(
+    'is asked for at %s: a stranger’s name that was made to point here is 421',
+    async (path) => {
+      await using world = await startFacade();
+      for (const host of [
+        'evil.example',
+        'evil.example:8080',
+        'localhost.evil.example',
+        '127.0.0.1.evil.example',
+        '@',
+      ]) {
+        const { status, body } = await request(world.url).get(path).set('Host', host);
+        expect([host, status, codesOf(body)]).toEqual([host, 421, ['host-unknown']]);
+      }
+    },
+  );
+
+  test('may be loopback under each of its names, with any port, or the host of PUBLIC_URL', async () => {
+    await using world = await startFacade({ publicUrl: 'https://fhir.trust.example' });
+    const hosts = [
+      'localhost',
+      'LOCALHOST:1',
+      '127.0.0.1:8080',
+      '[::1]:8080',
+      'fhir.trust.example',
+      'fhir.trust.example:443',
+    ];
+    for (const host of hosts) {
+      const { status } = await request(world.url).get('/fhir/R4/Task/task-1').set('Host', host);
+      expect([host, status]).toEqual([host, 200]);
+    }
+  });
+
+  test('may stand in the request target, as proxies write it, and is judged there', async () => {
+    await using world = await startFacade();
+    const get = (target: string) =>
+      sendRaw(world, `GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+    expect((await get(`${world.fhir}/Task/task-1`)).status).toBe(200);
+    expect((await get('http://evil.example/fhir/R4/Task/task-1')).status).toBe(421);
+  });
+});
+
+describe('what is no request', () => {
+  test.each([
+    ['headers without end', `GET /fhir/R4/Task HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+    ['a URL without end', `GET /fhir/R4/Task?_id=${'x'.repeat(20_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`, 431],
+    ['a line that is no HTTP', 'HELLO\r\n\r\n', 400],
+    [
+      'two lengths',
+      'POST /fhir/R4/Task/_search HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n',
+      400,
+    ],
+  ])('%s is answered with an OperationOutcome too', async (_name, bytes, status) => {
+    await using world = await startFacade();
+    const answer = await sendRaw(world, bytes);
+    expect([answer.status, answer.body.resourceType]).toEqual([status, 'OperationOutcome']);
   });
 });

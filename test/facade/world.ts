@@ -30,7 +30,7 @@ import {
   type Stored,
   type UserSession,
 } from '../../server/core/index.ts';
-import { createFacade, type FacadeOptions } from '../../server/facade/index.ts';
+import { createFacade, type FacadeOptions, refuseUnparsed } from '../../server/facade/index.ts';
 import { openEmbeddedStore, readRecord, writeRecord } from '../../server/store/index.ts';
 
 /** Synthetic: a number of the range that the NHS sets aside for tests. */
@@ -308,6 +308,7 @@ export async function startFacade(options: FacadeWorldOptions = {}): Promise<Wor
     server.listen(0, '127.0.0.1', resolve);
   });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  server.on('clientError', refuseUnparsed);
   server.on(
     'request',
     createFacade({

@@ -1,4 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -25,6 +26,20 @@ const calls = async (side: FarSide, query = ''): Promise<Record<string, unknown>
   (await side.control('GET', `/calls${query}`)).json.calls;
 
 describe('what the control door tells', () => {
+  test('nothing to a page of a stranger whose name was made to point here', async () => {
+    await using side = await startFarSide();
+    const asked = (host: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const { hostname, port } = new URL(side.simulator.controlUrl);
+        get({ hostname, port, path: '/simulator/clock', headers: { Host: host } }, (answer) => {
+          answer.resume();
+          resolve(answer.statusCode);
+        }).on('error', reject);
+      });
+    expect([await asked('evil.example'), await asked('127.0.0.1.evil.example')]).toEqual([421, 421]);
+    expect([await asked('localhost:9100'), await asked('[::1]:9100')]).toEqual([200, 200]);
+  });
+
   test('every e-RS request stands in order in the calls, with what it asked and how it ended, but no token call', async () => {
     await using side = await startFarSide();
     const ubrn = await side.create(DIRECT);
