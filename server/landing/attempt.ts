@@ -4,21 +4,14 @@ import { readRecord, recordEntry } from '../store/index.ts';
 import { aheadOf, commit } from './commit.ts';
 import { coreWrites } from './core-writes.ts';
 import { type LandedRecord, standingAlerts } from './landed-record.ts';
-import type { LandInput, LandingOptions, LandResult, ReviewWrites } from './landing.ts';
+import type { LandInput, LandResult, ReviewWrites } from './landing.ts';
 import { nextSync } from './next-sync.ts';
 import { readReview } from './read-review.ts';
 import { References } from './references.ts';
 import { reviewEntries } from './review-entries.ts';
+import type { LandingRoom } from './room.ts';
 import { settleIds } from './settle-ids.ts';
-import { engineDevice, type SharedResources } from './shared-resources.ts';
-import type { SyncIndex } from './sync-index.ts';
-
-/** What all landings share. */
-export interface LandingRoom {
-  readonly options: LandingOptions;
-  readonly shared: SharedResources;
-  readonly index: SyncIndex;
-}
+import { engineDevice } from './shared-resources.ts';
 
 /** `again`: somebody was faster, or part of the work went ahead; everything is to be read afresh. */
 export type Attempt = LandResult | { readonly kind: 'again'; readonly failure: StoreFailure | undefined };

@@ -12,13 +12,13 @@ import {
   summaryKey,
 } from '../../mappings/index.ts';
 import type { Store, Stored, StoreFailure, StoreResult, SyncRecord, TransactionEntry } from '../core/index.ts';
-import type { LandingRoom } from './attempt.ts';
 import { landDocument, superseded } from './documents.ts';
 import { importProvenance } from './import-provenance.ts';
 import type { FetchedSummary, LandInput } from './landing.ts';
 import { entryOf, locate, type Part } from './parts.ts';
 import type { References } from './references.ts';
 import { linksBack, withRelatedLinked } from './related.ts';
+import type { LandingRoom } from './room.ts';
 
 /** What a landing starts from, once the shared resources are in place. */
 export interface CoreInput {

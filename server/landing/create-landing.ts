@@ -1,7 +1,7 @@
 import { mapReferral, type WorklistItem } from '../../mappings/index.ts';
 import type { StoreFailure, SyncRecord } from '../core/index.ts';
 import { readRecord, recordEntry } from '../store/index.ts';
-import { type Attempt, attemptLanding, type LandingRoom, storeFailed } from './attempt.ts';
+import { type Attempt, attemptLanding, storeFailed } from './attempt.ts';
 import { commit } from './commit.ts';
 import { type LandedRecord, standingAlerts } from './landed-record.ts';
 import type {
@@ -19,6 +19,7 @@ import { Quarantine } from './quarantine.ts';
 import { readReview } from './read-review.ts';
 import { References } from './references.ts';
 import { reviewEntries } from './review-entries.ts';
+import type { LandingRoom } from './room.ts';
 import { SharedResources } from './shared-resources.ts';
 import { SyncIndex } from './sync-index.ts';
 
