@@ -11,6 +11,8 @@ const coding = z.looseObject({
 const concept = z.looseObject({ coding: z.array(coding).optional(), text: z.string().optional() });
 const reference = z.looseObject({ reference: z.string().optional(), type: z.string().optional() });
 
+const list = z.array(z.looseObject({})).optional();
+
 /** Who may own a review (4.2); a whole URL where the EPR keeps them itself. */
 const OWNER =
   /^(https?:\/\/[^\s]+\/)?(CareTeam|HealthcareService|Organization|Practitioner|PractitionerRole)\/[A-Za-z0-9.-]{1,64}$/;
@@ -19,6 +21,10 @@ const OWNER =
 const clientElements = z.looseObject({
   resourceType: z.literal('Task'),
   status: z.string(),
+  contained: list,
+  extension: list,
+  identifier: list,
+  input: list,
   statusReason: concept.optional(),
   owner: reference.extend({ reference: z.string().regex(OWNER).optional() }).optional(),
   note: z.array(z.looseObject({ text: z.string(), authorReference: reference.optional() })).optional(),

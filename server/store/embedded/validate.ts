@@ -20,7 +20,7 @@ export function buildValidation(): Validate {
         `This server keeps no resources of this type. It keeps: ${KEPT_TYPES.join(', ')}`,
       );
     }
-    return structureFailure(resource) ?? jsonFailure(resource) ?? bindings.check(resource);
+    return jsonFailure(resource) ?? structureFailure(resource) ?? bindings.check(resource);
   };
 }
 
@@ -55,8 +55,11 @@ function jsonFailure(resource: Resource): StoreFailure | undefined {
     if (members.length === 0)
       fault(path, isList ? 'A list is not empty: leave it out.' : 'An element has content, or is left out.');
     for (const [name, member] of members) {
+      const at = `${path}.${name}`;
       if (!isList && name in Object.prototype) fault(path, 'There is no such element.');
-      else visit(member, isList ? `${path}[${name}]` : `${path}.${name}`);
+      else if (name.startsWith('_') && ![member].flat().every((one) => one === null || isJson(one)))
+        fault(at, 'What is said of a primitive is an element.');
+      else visit(member, isList ? `${path}[${name}]` : at);
     }
   };
   visit(resource, resource.resourceType);
@@ -126,9 +129,13 @@ function readBindings(): Bindings {
       if (child === undefined) continue;
       const isList = Array.isArray(child);
       (isList ? child : [child]).forEach((one: unknown, index) => {
-        if (!isJson(one)) return;
-        const next = childType === 'Resource' ? String(one['resourceType']) : childType;
-        visit(one, next, `${path}.${property}${isList ? `[${index}]` : ''}`, issues);
+        const at = `${path}.${property}${isList ? `[${index}]` : ''}`;
+        const next = childType === 'Resource' && isJson(one) ? String(one['resourceType']) : childType;
+        // core takes a primitive in a list for anything, and a name that every object has for a type.
+        if (!isJson(one) || Array.isArray(one) || next in Object.prototype) {
+          const details = { text: `This is no ${childType}.` };
+          issues.push({ severity: 'error', code: 'structure', details, expression: [at] });
+        } else visit(one, next, at, issues);
       });
     }
   }
