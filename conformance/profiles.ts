@@ -53,7 +53,8 @@ const TASK_ELEMENTS: readonly ElementDefinition[] = [
       'Clients write received (claim), requested (release), accepted and rejected (decide). The engine writes requested (reopened) and cancelled (withdrawn).',
   }),
   element('Task.statusReason', {
-    comment: 'How: a rejection reason of e-RS, or a code of eRS-ReviewOutcome-1. Its text is never sent.',
+    comment:
+      'How: a rejection reason of e-RS (ValueSet ers-rejection-reason), or an outcome (ValueSet ers-review-outcome): accepted with CANCEL_APPOINTMENT_ACTION_LATER redirects a booking; accepted with ACCEPT_REFER_BOOK_LATER, or no reason, accepts a triage; rejected with RETURN_TO_REFERRER_WITH_ADVICE returns a triage. Its text is never sent.',
   }),
   element('Task.businessStatus', {
     min: 1,

@@ -1,7 +1,21 @@
 import type { ValueSet, ValueSetComposeInclude } from '@medplum/fhirtypes';
-import { CODE_SYSTEM, FINAL_STATUSES, IN_FLIGHT_STATUSES, OPEN_STATUSES, REFERRAL_STATE } from '../mappings/index.ts';
+import {
+  CODE_SYSTEM,
+  FINAL_STATUSES,
+  IN_FLIGHT_STATUSES,
+  OPEN_STATUSES,
+  REFERRAL_STATE,
+  type REVIEW_OUTCOME,
+} from '../mappings/index.ts';
 import { artefact } from './artefact.ts';
 import { PRIORITY_DISPLAY } from './concept-maps.ts';
+
+/** Those that a review can end with here; e-RS has more, which its own administrators use. Source: eRS-ReviewOutcome-1 */
+const REVIEW_OUTCOME_DISPLAY: Readonly<Record<(typeof REVIEW_OUTCOME)[keyof typeof REVIEW_OUTCOME], string>> = {
+  CANCEL_APPOINTMENT_ACTION_LATER: 'Cancel the appointment, action later (redirect of a booking)',
+  ACCEPT_REFER_BOOK_LATER: 'Accept, refer/book later (triage)',
+  RETURN_TO_REFERRER_WITH_ADVICE: 'Return to referrer with advice (triage)',
+};
 
 const valueSet = (id: string, title: string, description: string, include: ValueSetComposeInclude): ValueSet => ({
   ...artefact('ValueSet', id, title, description),
@@ -39,6 +53,12 @@ export const valueSets: readonly ValueSet[] = [
     'Final reviews',
     'Recorded in e-RS, or no longer asked for.',
     statuses(FINAL_STATUSES),
+  ),
+  valueSet(
+    'ers-review-outcome',
+    'Outcomes of a review',
+    'Codes of Task.statusReason beside the rejection reasons. With status accepted: a redirect, or a triage that is to be booked later; with rejected: a triage that goes back.',
+    { system: CODE_SYSTEM.reviewOutcome, concept: concepts(REVIEW_OUTCOME_DISPLAY) },
   ),
   valueSet('ers-task-code', 'Kinds of referral review', 'All codes.', { system: CODE_SYSTEM.taskCode }),
   valueSet('ers-decision', 'Review decisions', 'All codes.', { system: CODE_SYSTEM.decision }),

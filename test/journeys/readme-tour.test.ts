@@ -61,23 +61,33 @@ describe('the tour of the README', () => {
         : await run(request);
       answers.push({ line: request.line, ...answer });
     }
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200, 422, 200, 200, 200]);
+    expect(answers.map(({ status }) => status)).toEqual([...Array(6).fill(200), 422, ...Array(6).fill(200)]);
     expect(answers[0]?.text).toContain('"resourceType":"Patient"');
     expect(answers[1]?.text).toContain('"resourceType":"ServiceRequest"');
     expect(answers[1]?.text).toContain('"value":"9993886947"');
     expect(answers[5]?.text).toContain('"endpoint":"A013"');
     expect(answers[6]?.text).toContain('Task.statusReason');
     expect(answers[7]?.text).toContain('SERVICE_INAPPROPRIATE');
-    expect(answers[9]?.text).toContain('"severity":"error"');
-    const rejected = await until(async () => {
-      const task = await (await fetch(`${demo.url}/fhir/R4/Task/72276452-c83d-5104-b145-f4ca2d41666d`)).text();
-      return task.includes('recorded-version') ? task : undefined;
-    });
-    expect(rejected).toContain('"status":"rejected"');
+    expect(answers[12]?.text).toContain('"severity":"error"');
+    const recorded = (id: string) =>
+      until(async () => {
+        const task = await (await fetch(`${demo.url}/fhir/R4/Task/${id}`)).text();
+        return task.includes('recorded-version') ? task : undefined;
+      });
+    expect(await recorded('72276452-c83d-5104-b145-f4ca2d41666d')).toContain('"status":"rejected"');
+    for (const [id, status] of [
+      ['7f78ea65-c3e4-5edc-a5d3-6c9814cbd37d', 'redirected'],
+      ['10734a1e-42ed-5f53-884f-844f3ef1b06e', 'accepted-book-later'],
+      ['01915e8b-8e56-5c96-8777-44e8ef7d5fb8', 'returned-with-advice'],
+    ] as const) {
+      expect(await recorded(id)).toContain(`"code":"${status}"`);
+    }
     const calls = (await (await fetch(`${simulator}/simulator/calls`)).json()) as {
       calls: { endpoint: string; status: number }[];
     };
-    expect(calls.calls.filter(({ endpoint }) => endpoint === 'A014').map(({ status }) => status)).toEqual([200]);
+    const statusesOf = (wanted: string) =>
+      calls.calls.filter(({ endpoint }) => endpoint === wanted).map(({ status }) => status);
+    expect([statusesOf('A014'), statusesOf('A022'), statusesOf('A028')]).toEqual([[200], [200], [200, 200]]);
   }, 90_000);
 
   test('SIGTERM ends the demo within seconds, and its port is free again', async () => {

@@ -1,0 +1,31 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+
+const ROOT = resolve(import.meta.dirname, '..');
+const RULE = /\b(?:[KDBP]\d|[MTEISG]-\d+[a-z]?)\b/g;
+
+const listed = [...readFileSync(join(ROOT, 'docs/rules.md'), 'utf8').matchAll(/^\| (\S+) \| (.+) \|$/gm)].filter(
+  ([, rule]) => rule?.match(RULE),
+);
+
+const cited = new Map<string, string>();
+for (const room of ['mappings', 'conformance', 'server', 'simulator', 'test', 'bench']) {
+  for (const entry of readdirSync(join(ROOT, room), { withFileTypes: true, recursive: true })) {
+    if (!entry.isFile() || !entry.name.endsWith('.ts')) continue;
+    const file = join(entry.parentPath, entry.name);
+    for (const [rule] of readFileSync(file, 'utf8').matchAll(RULE)) cited.set(rule, file.slice(ROOT.length + 1));
+  }
+}
+
+describe('docs/rules.md', () => {
+  test('lists every rule that code or a test cites, since the design papers are not in the repository', () => {
+    const known = new Set(listed.map(([, rule]) => rule));
+    expect([...cited].filter(([rule]) => !known.has(rule))).toEqual([]);
+  });
+
+  test('lists each of them once', () => {
+    const rules = listed.map(([, rule]) => rule);
+    expect(rules).toEqual([...new Set(rules)]);
+  });
+});
