@@ -4,6 +4,11 @@ import { z } from 'zod';
 export const faultSchema = z.strictObject({
   /** `A013`; `TOKEN` and `OBJECT-STORE` for the two other doors; `*` for every e-RS endpoint. */
   endpoint: z.string().min(1),
+  /** Strikes calls about this referral only. */
+  ubrn: z
+    .string()
+    .regex(/^\d{12}$/)
+    .optional(),
   kind: z.enum(['status', 'lose-answer', 'lose-request', 'delay', 'reset', 'truncate', 'garbage']),
   status: z.int().min(100).max(599).optional(),
   body: z.union([z.string(), z.record(z.string(), z.unknown())]).optional(),
@@ -21,7 +26,7 @@ export interface Faults {
   clear(): void;
   list(): Fault[];
   /** The fault that strikes this call, used up by one. A call that a fault spares counts as good. */
-  take(endpoint: string): Fault | undefined;
+  take(endpoint: string, ubrn?: string): Fault | undefined;
 }
 
 export function createFaults(): Faults {
@@ -34,9 +39,11 @@ export function createFaults(): Faults {
       faults = [];
     },
     list: () => faults.map((fault) => ({ ...fault })),
-    take(endpoint) {
+    take(endpoint, ubrn) {
       const mine = faults.filter(
-        (fault) => fault.endpoint === endpoint || (fault.endpoint === '*' && endpoint.startsWith('A')),
+        (fault) =>
+          (fault.endpoint === endpoint || (fault.endpoint === '*' && endpoint.startsWith('A'))) &&
+          (fault.ubrn === undefined || fault.ubrn === ubrn),
       );
       const struck = mine.find((fault) => fault.after === 0);
       if (!struck) {

@@ -64,7 +64,7 @@ export async function serveErs(
   const record = side.calls.begin(describeCall(request, url, clock.now(), routed));
   const finish = trackWrite(side, routed);
   try {
-    const fault = routed && side.faults.take(routed.endpoint.id);
+    const fault = routed && side.faults.take(routed.endpoint.id, record.ubrn);
     if (fault) record.fault = fault.kind;
     if (fault?.kind === 'reset') return void request.socket.resetAndDestroy();
     if (fault?.kind === 'lose-request') return void request.socket.destroy();
@@ -123,7 +123,7 @@ async function answerCall(side: ErsSide, { request, url, routed, body, fault, re
     body,
     at: side.world.clock.now(),
     pause: async () => {
-      if (pauseMs > 0) await sleep(pauseMs);
+      if (pauseMs > 0) await sleep(pauseMs, undefined, { ref: false }); // a closed simulator waits for nobody
     },
   };
   const run = async (): Promise<Answer> => {

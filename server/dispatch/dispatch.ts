@@ -2,6 +2,7 @@ import { identifierOf, SYSTEM } from '../../mappings/index.ts';
 import { type DispatchRecord, describeError, type EngineAnswer, type Ubrn, type UserSession } from '../core/index.ts';
 import { loadReview, type RejectionReference, type Review, readRules } from '../reviews/index.ts';
 import { listRecords } from '../store/index.ts';
+import { Agenda } from './agenda.ts';
 import { deliver, type IdentifiedSession, type InHand, type Next } from './deliver.ts';
 import { createPeople } from './people.ts';
 import { reopen } from './reopen.ts';
@@ -35,7 +36,6 @@ const DECIDED_QUERIES = [
   'business-status=decision-queued,decision-sending,awaiting-user-authorisation',
 ];
 const PAGE = '&_count=200&_sort=authored-on';
-const URGENCY = ['asap', 'stat', 'urgent', 'routine'];
 
 export function createDispatch(options: DispatchOptions): Dispatch {
   const { store, clock, log, alerts, turns } = options;
@@ -49,7 +49,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   const room: DispatchRoom = { ...options, people: createPeople(store, options.ids), forgetSession };
   const stopped = new AbortController();
   /** Task id → the monotonic time from which it is due; what is absent rests. */
-  const due = new Map<string, number>();
+  const due = new Agenda();
   /** Sessions handed in with a Task, in memory only, until its decision is settled. */
   const sessions = new Map<string, IdentifiedSession>();
   /** Task id → identifier and UBRN of reviews that are known to be open: a deleted Task is found by it. */
@@ -59,8 +59,8 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   let ring = () => {};
   let loops: Promise<unknown> = Promise.resolve();
 
-  const schedule = (taskId: string, atMs: number) => {
-    due.set(taskId, Math.min(due.get(taskId) ?? Number.POSITIVE_INFINITY, atMs));
+  const schedule = (taskId: string, atMs: number, why: 'decided' | 'look' = 'decided') => {
+    due.add(taskId, atMs, why);
     ring();
   };
 
@@ -137,6 +137,8 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     const { taskId, ubrn, ended } = review.record.data;
     if (ended === undefined) known.set(taskId, { key: review.key, ubrn });
     else known.delete(taskId);
+    if (ended === undefined) due.note(taskId, review.record.data.baseline.priority);
+    else due.forget(taskId);
   }
 
   function report(review: Review, repaired: readonly string[], refused: readonly string[]): void {
@@ -147,7 +149,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   }
 
   function run(taskId: string): void {
-    due.delete(taskId);
+    due.remove(taskId);
     const work = handle(taskId)
       .catch((error: unknown) => {
         log.error('dispatch.task.failed', { taskId, ...describeError(error) });
@@ -164,7 +166,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   function startDue(): number {
     const nowMs = clock.monotonicMs();
     let nextMs = Number.POSITIVE_INFINITY;
-    for (const [taskId, atMs] of due) {
+    for (const [taskId, atMs] of due.entries()) {
       if (running.size >= options.parallel) return nextMs;
       if (atMs > nowMs || running.has(taskId)) nextMs = Math.min(nextMs, atMs > nowMs ? atMs : nextMs);
       else run(taskId);
@@ -178,7 +180,8 @@ export function createDispatch(options: DispatchOptions): Dispatch {
         ring = resolve;
       });
       const nextMs = startDue();
-      if (nextMs === Number.POSITIVE_INFINITY) await Promise.race([rung, aborted(stopped.signal)]);
+      if (nextMs === Number.POSITIVE_INFINITY)
+        await rung; // stop rings, too
       else {
         const waited = new AbortController();
         const wait = clock.sleep(nextMs - clock.monotonicMs(), AbortSignal.any([waited.signal, stopped.signal]));
@@ -188,23 +191,25 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     }
   }
 
-  /** Finds decided Tasks by state, most urgent first. */
+  /** Finds decided Tasks by state. */
   async function scan(): Promise<void> {
-    const found = new Map<string, number>();
+    const found = new Set<string>();
     for (const query of DECIDED_QUERIES) {
       let next: string | undefined;
       do {
         const page = await store.search('Task', query + PAGE, next);
         if (!page.ok) return log.warn('dispatch.scan.failed', { code: page.code });
         for (const task of page.value.matches) {
-          const priority = 'priority' in task ? String(task.priority) : '';
-          if (identifierOf(task, SYSTEM.reviewTask) !== undefined) found.set(task.id, URGENCY.indexOf(priority));
+          if (identifierOf(task, SYSTEM.reviewTask) === undefined) continue;
+          if ('priority' in task && !due.isNoted(task.id)) due.note(task.id, task.priority);
+          found.add(task.id);
         }
         next = page.value.next;
       } while (next !== undefined);
     }
     const nowMs = clock.monotonicMs();
-    for (const [taskId] of [...found].sort(([, a], [, b]) => a - b)) if (!due.has(taskId)) schedule(taskId, nowMs);
+    // What waits for its time keeps that, but has a decided one's place.
+    for (const taskId of found) schedule(taskId, due.has(taskId) ? Number.POSITIVE_INFINITY : nowMs);
   }
 
   async function sweep(): Promise<void> {
@@ -213,11 +218,13 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       if (!records.ok) return log.warn('dispatch.sweep.failed', { code: records.code });
       for (const { data } of records.value) {
         const key = identifierOf(data.baseline, SYSTEM.reviewTask);
-        if (data.ended === undefined && key !== undefined) known.set(data.taskId, { key, ubrn: data.ubrn });
+        if (data.ended !== undefined || key === undefined) continue;
+        known.set(data.taskId, { key, ubrn: data.ubrn });
+        due.note(data.taskId, data.baseline.priority);
       }
     }
     for (const taskId of known.keys())
-      if (!running.has(taskId) && !due.has(taskId)) schedule(taskId, clock.monotonicMs());
+      if (!running.has(taskId) && !due.has(taskId)) schedule(taskId, clock.monotonicMs(), 'look');
   }
 
   async function every(ms: number, name: string, job: () => Promise<void>): Promise<void> {
@@ -228,7 +235,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   }
 
   const unsubscribe = store.onChange(({ type, id }) => {
-    if (type === 'Task') schedule(id, clock.monotonicMs());
+    if (type === 'Task') schedule(id, clock.monotonicMs(), 'look');
   });
 
   return {
@@ -273,7 +280,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     async settled() {
       await scan();
       const nowMs = clock.monotonicMs();
-      while (running.size > 0 || [...due.values()].some((atMs) => atMs <= nowMs)) {
+      while (running.size > 0 || [...due.entries()].some(([, atMs]) => atMs <= nowMs)) {
         ring();
         await Promise.race([...running.values(), new Promise((resolve) => setImmediate(resolve))]);
       }
@@ -281,9 +288,3 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     sweep,
   };
 }
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -81,6 +81,9 @@ const BOOKABLE: Readonly<Record<Kind, string>> = {
   'slot-issue': 'INDIRECTLY_BOOKABLE',
 };
 
+/** Where there is a disk in memory the store is on it: no power fails here, and waiting for a disk proves nothing. */
+const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+
 export interface WardOptions {
   readonly isSignedIn?: boolean;
   readonly unattended?: SiteService['unattended'];
@@ -89,12 +92,24 @@ export interface WardOptions {
   readonly writeMs?: number;
   /** How often all open reviews are compared; seldom, where a test file leaves many of them open. */
   readonly sweepEveryMs?: number;
+  /** How often decided Tasks are looked for besides the hints. */
+  readonly scanEveryMs?: number;
+  /** Reviews handled at the same time. */
+  readonly parallel?: number;
 }
 
 export async function openWard(options: WardOptions = {}): Promise<Ward> {
-  const { isSignedIn = true, unattended = [], policy = {}, sweepEveryMs = 100, writeMs } = options;
+  const {
+    isSignedIn = true,
+    unattended = [],
+    policy = {},
+    sweepEveryMs = 100,
+    scanEveryMs = 50,
+    writeMs,
+    parallel = 8,
+  } = options;
   const simulator = await startSimulator({ port: 0, referrals: 0, returnedState: 'TRIAGE_RESPONSE', writeMs });
-  const directory = mkdtempSync(join(tmpdir(), 'ers-fhir-ward-'));
+  const directory = mkdtempSync(join(MEMORY, 'ers-fhir-ward-'));
   const clock = systemClock;
   const store = await openEmbeddedStore({ directory, clock, searchParameters });
   const lines: string[] = [];
@@ -143,9 +158,9 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
       ids,
       services,
       policy: { ...DEFAULT_DELIVERY_POLICY, ...policy },
-      scanEveryMs: 50,
+      scanEveryMs,
       sweepEveryMs,
-      parallel: 8,
+      parallel,
       ...(session === undefined ? {} : { standingSession: async () => session }),
     });
     dispatch.start();

@@ -316,6 +316,16 @@ describe('faults', () => {
     expect(() => JSON.parse(text)).toThrow();
   });
 
+  test('a fault may be aimed at one referral: others neither meet it nor use it up', async () => {
+    await using side = await startFarSide();
+    const [struck, spared] = [await side.create(DIRECT), await side.create(DIRECT)];
+    await fault(side, { endpoint: '*', kind: 'status', status: 503, ubrn: struck, times: 2 });
+    expect((await side.send('GET', '/STU3/CodeSystem/PRIORITY')).status).toBe(200);
+    expect((await accept(side, spared)).status).toBe(200);
+    expect([(await read(side, struck)).status, (await accept(side, struck)).status]).toEqual([503, 503]);
+    expect((await accept(side, struck)).status).toBe(200);
+  });
+
   test('a delay holds the answer back and the lock with it', async () => {
     await using side = await startFarSide();
     const ubrn = await side.create(DIRECT);
