@@ -151,6 +151,24 @@ describe('delivery', () => {
     expect(unwritable()).toEqual([]);
   });
 
+  test('T-7 E-9c: a Task that was moved to another referral or patient as it was decided decides nothing, and is restored', async () => {
+    const ubrn = await ward.refer('booked-direct');
+    const other = await ward.refer('booked-direct');
+    const { focus, for: patient } = await ward.taskOf(other);
+    await ward.decide(ubrn, [
+      { op: 'replace', path: '/focus', value: focus },
+      { op: 'replace', path: '/for', value: patient },
+      { op: 'replace', path: '/status', value: 'accepted' },
+    ]);
+    expect(await reach(ward, ubrn, 'decision-invalid')).toBe('decision-invalid');
+    const own = await ward.taskOf(ubrn);
+    expect([own.focus, own.for]).not.toContainEqual(focus);
+    expect([own.focus, own.for]).not.toContainEqual(patient);
+    expect((await ward.calls('A013')).filter((call) => call.ubrn === ubrn || call.ubrn === other)).toEqual([]);
+    expect(await reach(ward, other, 'awaiting-review')).toBe('awaiting-review');
+    expect(ward.alerts.standing().map(({ code }) => code)).toContain('task-repaired');
+  });
+
   test('architecture 4: a Task that somebody deleted is made again', async () => {
     const ubrn = await ward.refer('booked-direct');
     await ward.dispatch.settled();

@@ -255,6 +255,28 @@ describe('quarantine', () => {
     expect(ward.alerts()).not.toContain('referral-quarantined');
   });
 
+  test('M-42 K1: one whose patient the store has twice is not given to either: kept aside with an alert, and lands when they are merged', async () => {
+    await using ward = await startWard({ services: [DIRECT] });
+    const identifier = [{ system: 'https://fhir.nhs.uk/Id/nhs-number', value: '9990000018' }];
+    const twins = [];
+    for (const family of ['Example', 'Sample'])
+      twins.push(await ward.store.create({ resourceType: 'Patient', identifier, name: [{ family }] }));
+    const ubrn = await ward.create({ kind: 'booked-direct', service: DIRECT, nhsNumber: '9990000018' });
+    await ward.intake.runOnce();
+    expect(ward.alerts()).toEqual(expect.arrayContaining(['patient-ambiguous', 'referral-quarantined']));
+    expect(await ward.all('ServiceRequest')).toEqual([]);
+    const [first, second] = twins.map((made) => (made.ok ? made.value.resource : undefined));
+    if (first === undefined || second === undefined) throw new Error('no Patients');
+    await ward.store.patch('Patient', second.id, [
+      { op: 'add', path: '/link', value: [{ other: { reference: `Patient/${first.id}` }, type: 'replaced-by' }] },
+    ]);
+    ward.advance(MINUTE);
+    await ward.happen(ubrn, 'internal-version-bump');
+    await ward.intake.runOnce();
+    expect((await ward.referralOf(ubrn))?.subject.reference).toBe(`Patient/${first.id}`);
+    expect(ward.alerts()).not.toContain('patient-ambiguous');
+  });
+
   test('K1: one that the store would not keep aside is not forgotten when the process ends: the stored list brings it again', async () => {
     let isRefusing = true;
     const refused: { ok: false; code: 'unavailable' } = { ok: false, code: 'unavailable' };
