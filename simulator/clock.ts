@@ -3,6 +3,8 @@ export interface SimulatorClock {
   now(): Date;
   set(instant: Date): void;
   advance(ms: number): void;
+  /** How a pause passes; the machine's time, unless the clock knows better. */
+  sleep?(ms: number): Promise<void>;
 }
 
 /** A clock that runs with the machine's and can be moved; it starts at `start`, or now. */

@@ -53,6 +53,7 @@ export const describeReferral = (referral: Referral): Record<string, unknown> =>
     priority: priorityOf(resource),
     worklists: listsOf(referral),
     isReviewed: referral.review === 'done',
+    decisions: referral.decisions,
     attachments: attachmentsOf(resource).map((document) => {
       const attachment = document.content?.[0]?.attachment;
       return {

@@ -56,7 +56,11 @@ export async function runPipeline(call: Call, endpoint: Endpoint, gate: Gate): P
   try {
     await call.pause();
     const before = gate.world.openQuestions.answers === 'by-seed' ? structuredClone(referral) : undefined;
+    const known = referral.decisions.length;
     const answer = await endpoint.answer({ ...call, caller, referral }, gate.world);
+    const correlationId = header(call, 'x-correlation-id');
+    for (const made of referral.decisions.slice(known))
+      Object.assign(made, { by: 'api', ...(correlationId && { correlationId }) });
     if (before && answer.status === 200) letListsLag(gate.world, referral, before);
     return answer;
   } finally {

@@ -123,7 +123,9 @@ async function answerCall(side: ErsSide, { request, url, routed, body, fault, re
     body,
     at: side.world.clock.now(),
     pause: async () => {
-      if (pauseMs > 0) await sleep(pauseMs, undefined, { ref: false }); // a closed simulator waits for nobody
+      // A closed simulator waits for nobody.
+      const wait = side.world.clock.sleep ?? ((ms: number) => sleep(ms, undefined, { ref: false }));
+      if (pauseMs > 0) await wait(pauseMs);
     },
   };
   const run = async (): Promise<Answer> => {

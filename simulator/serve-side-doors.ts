@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Audit } from './audit.ts';
+import type { SimulatorClock } from './clock.ts';
 import type { Faults } from './faults.ts';
 import type { ObjectStore } from './object-store.ts';
 import type { Tokens } from './tokens.ts';
@@ -8,6 +9,7 @@ import { send, sendGarbage, sendTruncated } from './wire-transport.ts';
 
 /** The two hosts beside e-RS: the platform's token endpoint and the object store. Both can be broken, neither is counted. */
 export interface SideDoors {
+  clock: SimulatorClock;
   faults: Faults;
   audit: Audit;
   tokens: Tokens;
@@ -16,7 +18,7 @@ export interface SideDoors {
 
 /** Answers a call of a side door; others are 404. */
 export async function serveSideDoors(
-  { faults, audit, tokens, objectStore }: SideDoors,
+  { clock, faults, audit, tokens, objectStore }: SideDoors,
   request: IncomingMessage,
   response: ServerResponse,
   url: URL,
@@ -37,7 +39,7 @@ export async function serveSideDoors(
       return send(response, { status: fault.status ?? 500, headers: {}, body: Buffer.from(text) });
     }
     case 'delay':
-      await sleep(fault.delayMs ?? 1000);
+      await (clock.sleep ?? sleep)(fault.delayMs ?? 1000);
   }
   if (isObject) audit.sawHeaders(request.headers, 'none');
   const answer = isToken

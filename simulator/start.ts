@@ -78,8 +78,51 @@ const makeKeyPair = (): Promise<{ publicKey: string; privateKey: string }> =>
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
   });
 
+/** Answers one request, however it came. Resolves when all that could be done for it is done; never rejects. */
+export type Handle = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
 /** Starts a pretend e-RS on loopback, with a sample trust or a folder of e-RS files in it. */
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const { handle, openAt } = await makeSimulator(options);
+  const server = createServer((request, response) => void handle(request, response));
+  server.keepAliveTimeout = 30_000;
+  const host = options.host ?? '127.0.0.1';
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port ?? 0, host, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    ...openAt(`http://${host.includes(':') ? `[${host}]` : host}:${port}`),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/**
+ * Makes a pretend e-RS that listens nowhere: whoever holds it hands it requests. For tests that drive thousands of worlds.
+ * @param origin what it calls itself in links
+ */
+export async function makeUnboundSimulator(
+  options: SimulatorOptions,
+  origin: string,
+): Promise<Omit<Simulator, 'close'> & Pick<Made, 'handle' | 'control'>> {
+  const { openAt, ...doors } = await makeSimulator(options);
+  return { ...openAt(origin), ...doors };
+}
+
+interface Made {
+  handle: Handle;
+  /** The control door without HTTP: `control('GET', 'audit')`. */
+  control(method: string, path: string, body?: unknown): { status: number; value: unknown };
+  /** Says where it is reached; before that it answers nothing. */
+  openAt(origin: string): Omit<Simulator, 'close'>;
+}
+
+async function makeSimulator(options: SimulatorOptions): Promise<Made> {
   keyPair ??= makeKeyPair();
   const { publicKey, privateKey } = await keyPair;
   const key = await importSPKI(publicKey, 'RS512', { extractable: true });
@@ -130,50 +173,51 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
         headers: { 'Content-Type': 'application/json' },
         body: Buffer.from('{"status":"pass"}'),
       });
-    return serveSideDoors({ faults, audit, tokens, objectStore }, request, response, url, body);
+    return serveSideDoors({ clock: world.clock, faults, audit, tokens, objectStore }, request, response, url, body);
   }
 
-  const server = createServer((request, response) => {
+  const handle: Handle = (request, response) => {
     response.setHeader('Date', world.clock.now().toUTCString());
-    serve(request, response).catch((error: unknown) => {
+    return serve(request, response).catch((error: unknown) => {
       // A bug of the simulator must not look like e-RS, nor end the process.
       if (!response.headersSent) response.writeHead(500, { 'X-Simulator-Bug': 'true', 'Content-Type': 'text/plain' });
       response.end(Error.isError(error) ? (error.stack ?? error.message) : 'unknown');
     });
-  });
-  server.keepAliveTimeout = 30_000;
-  const host = options.host ?? '127.0.0.1';
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.port ?? 0, host, resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  origin = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-  const baseUrl = `${origin}/FHIR`;
-  const tokenUrl = `${origin}/oauth2/token`;
-  const credentials = {
-    apiKey,
-    keyId,
-    privateKeyPem: privateKey,
-    tokenAudience: tokenUrl,
-    odsCode: world.application.odsCode,
   };
   const jwks = { keys: [{ ...(await exportJWK(key)), kid: keyId, alg: 'RS512', use: 'sig' }] };
-  door = { world, calls, faults, audit, tokens, credentials: { ...credentials, baseUrl, tokenUrl, jwks } };
-  return {
-    baseUrl,
-    tokenUrl,
-    controlUrl: `${origin}/simulator`,
-    credentials,
-    services: servicesOf(world),
-    clock: world.clock,
-    ...(loaded && { loaded }),
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+
+  function openAt(where: string): Omit<Simulator, 'close'> {
+    origin = where;
+    const baseUrl = `${origin}/FHIR`;
+    const tokenUrl = `${origin}/oauth2/token`;
+    const credentials = {
+      apiKey,
+      keyId,
+      privateKeyPem: privateKey,
+      tokenAudience: tokenUrl,
+      odsCode: world.application.odsCode,
+    };
+    door = { world, calls, faults, audit, tokens, credentials: { ...credentials, baseUrl, tokenUrl, jwks } };
+    return {
+      baseUrl,
+      tokenUrl,
+      controlUrl: `${origin}/simulator`,
+      credentials,
+      services: servicesOf(world),
+      clock: world.clock,
+      ...(loaded && { loaded }),
+    };
+  }
+
+  function control(method: string, path: string, body?: unknown): { status: number; value: unknown } {
+    if (!door) return { status: 404, value: undefined };
+    const sent = Buffer.from(body === undefined ? '' : JSON.stringify(body));
+    const answer = answerControl(door, method, new URL(`${origin}/simulator/${path}`), sent);
+    const text = Buffer.isBuffer(answer.body) ? answer.body.toString('utf8') : '';
+    return { status: answer.status, value: text === '' ? undefined : JSON.parse(text) };
+  }
+
+  return { handle, control, openAt };
 }
 
 const isLoopbackName = (host: string | undefined): boolean =>

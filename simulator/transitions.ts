@@ -1,10 +1,10 @@
 import type { Dice } from './dice.ts';
 import { chanceOf } from './dice.ts';
 import type { Priority, ReferralState } from './referral-document.ts';
-import { appointmentOf, raiseVersion, setPriority, setState } from './referral-document.ts';
+import { appointmentOf, raiseVersion, setPriority, setState, versionOf } from './referral-document.ts';
 import type { Coding } from './wire.ts';
 import { REFERENCE_DATA } from './wire.ts';
-import type { Referral, World } from './world.ts';
+import type { RecordedDecision, Referral, World } from './world.ts';
 
 interface Reviewed {
   reason: Coding;
@@ -16,6 +16,7 @@ interface Reviewed {
 export function accept(referral: Referral, dice: Dice): void {
   referral.review = 'done';
   rise(referral, dice);
+  note(referral, 'accepted');
 }
 
 /** The appointment is cancelled; `status` stays active. Source: provider-api T6 [E]. */
@@ -24,6 +25,7 @@ export function reject(referral: Referral, dice: Dice, { reason, comments }: Rev
   setState(referral.resource, 'REJECTED', reason, comments);
   referral.review = 'done';
   rise(referral, dice);
+  note(referral, 'rejected', reason, comments);
 }
 
 /** A022 and A028 hand the referral to the provider's administrators, or back. Source: provider-api T7 to T9. */
@@ -40,6 +42,7 @@ export function propose(referral: Referral, dice: Dice, state: ReferralState, re
   if (reviewed.priority) setPriority(referral.resource, reviewed.priority);
   referral.review = 'done';
   rise(referral, dice);
+  note(referral, 'proposed', reviewed.reason, reviewed.comments);
 }
 
 /**
@@ -63,7 +66,19 @@ export function cancelReferral(
   referral.resource.status = 'cancelled';
   referral.review = 'done';
   rise(referral, dice);
+  note(referral, 'cancelled', reason, comments);
   return wasBooked;
+}
+
+/** Keeps what was decided; the pipeline says so if it came by the API. */
+function note(referral: Referral, kind: RecordedDecision['kind'], reason?: Coding, comments?: string): void {
+  referral.decisions.push({
+    version: versionOf(referral.resource),
+    kind,
+    ...(reason?.code !== undefined && { reason: reason.code }),
+    ...(comments !== undefined && { comments }),
+    by: 'web',
+  });
 }
 
 const CATCH_ALL = {

@@ -34,6 +34,18 @@ export interface StoredFile {
   upload?: { ubrn?: string; at: number; linked: boolean; userId: string; odsCode: string };
 }
 
+/** One decision on a referral that e-RS recorded: at which version, and whether it came by the API. */
+export interface RecordedDecision {
+  version: number;
+  kind: 'accepted' | 'rejected' | 'proposed' | 'cancelled';
+  reason?: string;
+  comments?: string;
+  /** `web`: somebody did it in the web application. */
+  by: 'api' | 'web';
+  /** Of the API call, if it had one. */
+  correlationId?: string;
+}
+
 /** A referral as e-RS holds it: the resource that A005 answers, whole, and what A005 does not show. */
 export interface Referral {
   resource: ReferralRequest;
@@ -57,6 +69,8 @@ export interface Referral {
   isListedOtherwise?: boolean;
   /** The booking system of the provider plays up at the next cancellation. */
   pas?: 'error' | 'silent' | 'refused';
+  /** What was decided on it, in order, whatever was answered. */
+  decisions: RecordedDecision[];
   /** The lists still show it as it was before a write, until this time on the simulator's clock. */
   lag?: { untilMs: number; view: Referral };
 }
@@ -153,6 +167,7 @@ export function addReferral(world: World, resource: ReferralRequest, more: Parti
     isDateRuleWaived: false,
     isHidden: false,
     isOnBothLists: false,
+    decisions: [],
     ...more,
   };
   world.referrals.set(resource.id, referral);

@@ -11,12 +11,13 @@ export { listRecords, readRecord, recordEntry, recordOf, writeRecord } from './r
 
 /**
  * Opens the embedded store in a directory, which it makes if need be. Only one process can have it open.
+ * @param options.directory absent: in memory, where nothing outlives it; for tests
  * @param options.searchParameters beside those of base R4
  * @param options.dressedAs for tests: what the engine would see of that server
  * @throws Error whose message says what to change: the directory is in use, unwritable, or of another version
  */
 export async function openEmbeddedStore(options: {
-  directory: string;
+  directory?: string;
   clock: Clock;
   searchParameters?: readonly SearchParameter[];
   dressedAs?: 'medplum' | 'hapi';

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { StoreResult } from '../../core/index.ts';
 import { failure } from './outcome.ts';
 
@@ -73,6 +73,34 @@ export function openBinaryFiles(directory: string, isNamed: (file: string) => bo
     },
 
     stream: (file) => createReadStream(join(directory, file)),
+  };
+}
+
+/** The bytes in memory, for a store that has no directory. */
+export function holdBinaries(): BinaryFiles {
+  const held = new Map<string, Buffer>();
+  return {
+    async receive(source, maxBytes = Number.POSITIVE_INFINITY) {
+      const chunks: Uint8Array[] = [];
+      let size = 0;
+      try {
+        for await (const chunk of source) {
+          const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : (chunk as Uint8Array);
+          size += bytes.byteLength;
+          if (size > maxBytes) return failure('invalid', `The file is larger than ${maxBytes} bytes`);
+          chunks.push(bytes);
+        }
+      } catch {
+        return failure('invalid', 'The source of the file broke off, so nothing was kept');
+      }
+      const file = randomUUID();
+      const bytes = Buffer.concat(chunks);
+      held.set(file, bytes);
+      return { ok: true, value: { file, size, sha1: createHash('sha1').update(bytes).digest('base64') } };
+    },
+    keep: () => undefined,
+    discard: (file) => void held.delete(file),
+    stream: (file) => Readable.from(held.has(file) ? [held.get(file)] : []),
   };
 }
 

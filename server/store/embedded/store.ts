@@ -14,7 +14,7 @@ import type {
   StoreResult,
   TransactionEntry,
 } from '../../core/index.ts';
-import { openBinaryFiles } from './binaries.ts';
+import { type BinaryFiles, holdBinaries, openBinaryFiles } from './binaries.ts';
 import { type Database, openDatabase, sqliteCode } from './database.ts';
 import { buildParameters, loadDefinitions, type Parameters } from './definitions.ts';
 import { patchInPlace } from './json-patch.ts';
@@ -26,8 +26,11 @@ import { type RunTransaction, transactionRunner } from './transaction.ts';
 import { buildValidation, type Validate } from './validate.ts';
 
 export interface EmbeddedOptions {
-  /** Holds `store.sqlite` and the folder `binaries`; made when absent. Only one process can have it open. */
-  readonly directory: string;
+  /**
+   * Holds `store.sqlite` and the folder `binaries`; made when it is not there. Only one process can have it open.
+   * Without one the store is in memory and promises nothing: for tests.
+   */
+  readonly directory?: string;
   readonly clock: Clock;
   /** Beside those of base R4. */
   readonly searchParameters?: readonly SearchParameter[];
@@ -63,8 +66,9 @@ let validation: Validate | undefined;
 export function openEmbedded(options: EmbeddedOptions): StoreResult<Store> {
   loadDefinitions();
   validation ??= buildValidation();
-  mkdirSync(options.directory, { recursive: true });
-  const opened = openDatabase(join(options.directory, 'store.sqlite'));
+  const { directory } = options;
+  if (directory !== undefined) mkdirSync(directory, { recursive: true });
+  const opened = openDatabase(directory === undefined ? ':memory:' : join(directory, 'store.sqlite'));
   if (!opened.ok) return opened;
   const parameters = buildParameters(options.searchParameters ?? []);
   return { ok: true, value: new EmbeddedStore(opened.value, parameters, options, validation) };
@@ -76,7 +80,7 @@ class EmbeddedStore implements Store {
   readonly #ledger: Ledger;
   readonly #search: Search;
   readonly #runTransaction: RunTransaction;
-  readonly #files: ReturnType<typeof openBinaryFiles>;
+  readonly #files: BinaryFiles;
   readonly #listeners = new Set<(change: Change) => void>();
   readonly #clock: Clock;
   #turnStartedMs = 0;
@@ -91,7 +95,7 @@ class EmbeddedStore implements Store {
     this.#search = buildSearch({ database, ledger: this.#ledger, parameters, index, clock });
     this.#runTransaction = transactionRunner(this.#ledger, this.capabilities);
     const isNamed = (file: string) => database.prepare('SELECT 1 FROM binary WHERE file = ?').get(file) !== undefined;
-    this.#files = openBinaryFiles(join(directory, 'binaries'), isNamed);
+    this.#files = directory === undefined ? holdBinaries() : openBinaryFiles(join(directory, 'binaries'), isNamed);
   }
 
   async probe(): Promise<StoreResult<void>> {
