@@ -1,0 +1,15 @@
+import { availableParallelism } from 'node:os';
+import { prove } from './prove.ts';
+
+void availableParallelism;
+const argument = (name: string): string | undefined => {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? undefined : process.argv[at + 1];
+};
+process.exitCode = await prove({
+  seeds: Number(argument('seeds') ?? 100),
+  first: Number(argument('seed') ?? 1),
+  isTraced: process.argv.includes('--trace'),
+  isShrunk: !process.argv.includes('--no-shrink'),
+  say: (line) => process.stdout.write(`${line}\n`),
+});
