@@ -11,7 +11,7 @@ import {
   type Turns,
   type UserSession,
 } from './core/index.ts';
-import { DEFAULT_DELIVERY_POLICY, fingerprintOf, isTerminal } from './decisions/index.ts';
+import { DEFAULT_DELIVERY_POLICY, type DeliveryPolicy, fingerprintOf, isTerminal } from './decisions/index.ts';
 import { createDispatch } from './dispatch/index.ts';
 import { createErsClient } from './ers/index.ts';
 import { createIntake, longestGaps } from './intake/index.ts';
@@ -33,6 +33,13 @@ export interface ActiveEngineOptions {
   readonly mayWork: () => boolean;
   readonly pollIntervalMs?: number;
   readonly standingSession?: () => Promise<UserSession | undefined>;
+  /** For tests that live through hours: rarer looks, sooner ends. */
+  readonly tempo?: {
+    readonly scanEveryMs: number;
+    readonly sweepEveryMs: number;
+    readonly accountEveryMs: number;
+    readonly policy: Partial<DeliveryPolicy>;
+  };
 }
 
 /** The rooms that work for e-RS, from one take-over of the lease to its loss. */
@@ -49,7 +56,7 @@ export const MAX_JSON_BYTES = 5_000_000;
 
 /** Builds the rooms anew, so that nothing of what an earlier engine remembered is believed: the store may have moved on. */
 export function buildActiveEngine(options: ActiveEngineOptions): ActiveEngine {
-  const { server, ers: ersConfig, mayWork, pollIntervalMs, standingSession } = options;
+  const { server, ers: ersConfig, mayWork, pollIntervalMs, standingSession, tempo } = options;
   let isRetired = false;
   const fence = () => !isRetired && mayWork();
   const { store, clock, log, alerts, turns, random } = options;
@@ -84,9 +91,9 @@ export function buildActiveEngine(options: ActiveEngineOptions): ActiveEngine {
     ers,
     landing,
     services,
-    policy: { ...DEFAULT_DELIVERY_POLICY, delayMs: server.decisionDelaySeconds * 1000 },
-    scanEveryMs: 2_000,
-    sweepEveryMs: 60_000,
+    policy: { ...DEFAULT_DELIVERY_POLICY, delayMs: server.decisionDelaySeconds * 1000, ...tempo?.policy },
+    scanEveryMs: tempo?.scanEveryMs ?? 2_000,
+    sweepEveryMs: tempo?.sweepEveryMs ?? 60_000,
     parallel: 16,
     ...(standingSession === undefined ? {} : { standingSession }),
   });
@@ -97,7 +104,7 @@ export function buildActiveEngine(options: ActiveEngineOptions): ActiveEngine {
       lists: longestGaps(service, { pollsPerDay, pollIntervalMs: pollIntervalMs ?? 0 }),
     })),
     decisionDelayMs: server.decisionDelaySeconds * 1000,
-    everyMs: 60_000,
+    everyMs: tempo?.accountEveryMs ?? 60_000,
   });
   return {
     fetch: (ubrn) => intake.fetch(ubrn),

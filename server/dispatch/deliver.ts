@@ -85,8 +85,12 @@ export async function deliver(
   switch (step.kind) {
     case 'send':
       return send(options, hand, decision, step.version, identified, reference);
-    case 'reread':
-      return settle(options, hand.review, decision, step.why);
+    case 'reread': {
+      // What was repaired is written first: a decision that cannot be settled would hide it for ever.
+      if (!hand.isDirty) return settle(options, hand.review, decision, step.why);
+      const written = await write(options, hand, hand.step);
+      return written.kind === 'rest' ? reload : written;
+    }
     case 'wait': {
       const written = hand.isDirty ? await write(options, hand, hand.step) : rest;
       return written.kind === 'rest' ? later(Date.parse(step.until) - Date.parse(now)) : written;

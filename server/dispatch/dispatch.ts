@@ -1,9 +1,9 @@
 import { identifierOf, SYSTEM } from '../../mappings/index.ts';
-import { type DispatchRecord, describeError, type EngineAnswer, type Ubrn, type UserSession } from '../core/index.ts';
+import { describeError, type EngineAnswer, type UserSession } from '../core/index.ts';
 import { loadReview, type RejectionReference, type Review, readRules } from '../reviews/index.ts';
-import { listRecords } from '../store/index.ts';
 import { Agenda } from './agenda.ts';
 import { deliver, type IdentifiedSession, type InHand, type Next } from './deliver.ts';
+import { KnownReviews } from './known-reviews.ts';
 import { createPeople } from './people.ts';
 import { reopen } from './reopen.ts';
 import type { DispatchOptions, DispatchRoom } from './room.ts';
@@ -52,8 +52,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   const due = new Agenda();
   /** Sessions handed in with a Task, in memory only, until its decision is settled. */
   const sessions = new Map<string, IdentifiedSession>();
-  /** Task id → identifier and UBRN of reviews that are known to be open: a deleted Task is found by it. */
-  const known = new Map<string, { key: string; ubrn: Ubrn }>();
+  const reviews = new KnownReviews();
   const running = new Map<string, Promise<void>>();
   let standing: IdentifiedSession | undefined;
   let ring = () => {};
@@ -65,7 +64,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   };
 
   async function handle(taskId: string): Promise<void> {
-    const first = await loadReview(store, taskId, known.get(taskId)?.key);
+    const first = await loadReview(store, taskId, reviews.keyOf(taskId));
     if (!first.ok) return schedule(taskId, clock.monotonicMs() + 2_000);
     if (first.value === undefined) return;
     const { ubrn } = first.value.record.data;
@@ -134,10 +133,9 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   }
 
   function remember(review: Review): void {
-    const { taskId, ubrn, ended } = review.record.data;
-    if (ended === undefined) known.set(taskId, { key: review.key, ubrn });
-    else known.delete(taskId);
-    if (ended === undefined) due.note(taskId, review.record.data.baseline.priority);
+    const { taskId, baseline, ended } = review.record.data;
+    reviews.note(review.key, review.record.data);
+    if (ended === undefined) due.note(taskId, baseline.priority);
     else due.forget(taskId);
   }
 
@@ -213,17 +211,12 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   }
 
   async function sweep(): Promise<void> {
-    if (known.size === 0) {
-      const records = await listRecords<DispatchRecord>(store, 'ers-dispatch');
-      if (!records.ok) return log.warn('dispatch.sweep.failed', { code: records.code });
-      for (const { data } of records.value) {
-        const key = identifierOf(data.baseline, SYSTEM.reviewTask);
-        if (data.ended !== undefined || key === undefined) continue;
-        known.set(data.taskId, { key, ubrn: data.ubrn });
-        due.note(data.taskId, data.baseline.priority);
-      }
-    }
-    for (const taskId of known.keys())
+    const learnt = await reviews.learn(store, options.landing.index);
+    if (!learnt.ok) return log.warn('dispatch.sweep.failed', { code: learnt.code });
+    const written = await reviews.closedAndWritten(store, clock.now());
+    if (!written.ok) return log.warn('dispatch.sweep.failed', { code: written.code });
+    for (const { taskId, priority } of reviews.open()) if (!due.isNoted(taskId)) due.note(taskId, priority);
+    for (const taskId of new Set([...reviews.open().map(({ taskId: id }) => id), ...written.value]))
       if (!running.has(taskId) && !due.has(taskId)) schedule(taskId, clock.monotonicMs(), 'look');
   }
 
@@ -262,7 +255,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       if (!identified.ok) return identified;
       sessions.set(taskId, identified.value);
       await handle(taskId);
-      const after = await loadReview(store, taskId, known.get(taskId)?.key);
+      const after = await loadReview(store, taskId, reviews.keyOf(taskId));
       if (!after.ok) return { ok: false, code: 'store-unavailable' };
       if (after.value === undefined) return { ok: false, code: 'resource-not-found' };
       const { ended, decision } = after.value.record.data;
@@ -271,7 +264,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       return { ok: true, value: undefined };
     },
     async reopen(taskId) {
-      const first = await loadReview(store, taskId, known.get(taskId)?.key);
+      const first = await loadReview(store, taskId, reviews.keyOf(taskId));
       if (!first.ok) return { ok: false, code: 'store-unavailable' };
       if (first.value === undefined) return { ok: false, code: 'resource-not-found' };
       const { key, record } = first.value;

@@ -38,6 +38,8 @@ export interface DoorOptions {
   readonly time: VirtualTime;
   readonly dice: Dice;
   readonly weather: StoreWeather;
+  /** How often a hint of the store is lost. */
+  readonly deafness: number;
   /** Sees every write of the engine that the store carried out, at once. */
   readonly onWrite: (entries: readonly TransactionEntry[], life: Life) => void;
 }
@@ -130,7 +132,7 @@ export function storeThroughDoor(options: DoorOptions): Store {
       store.onChange((change) => {
         time.sign();
         // A hint may be lost, as it is where the store is another server.
-        if (!life.isOver && !dice.chance(0.2)) listener(change);
+        if (!life.isOver && !dice.chance(options.deafness)) listener(change);
       }),
     close: async () => undefined,
   };

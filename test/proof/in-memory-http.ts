@@ -23,6 +23,7 @@ export function ask(
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let head: Answered['head'];
+    const set: Record<string, string> = {};
     const finish = (isWhole: boolean) =>
       resolve({ ...(head === undefined ? {} : { head }), body: Buffer.concat(chunks), isWhole });
     const hangUp = () => finish(false);
@@ -39,8 +40,11 @@ export function ask(
       destroyed: false,
       headersSent: false,
       writeHead(status: number, headers: Record<string, string> = {}) {
-        head = { status, headers };
+        head = { status, headers: { ...set, ...headers } };
         response.headersSent = true;
+      },
+      setHeader(name: string, value: string) {
+        set[name] = value;
       },
       flushHeaders: () => undefined,
       once: () => response,

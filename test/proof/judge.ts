@@ -12,6 +12,7 @@ import {
   SYSTEM,
 } from '../../mappings/index.ts';
 import type {
+  Account,
   Alerts,
   DispatchRecord,
   QuarantineRecord,
@@ -219,12 +220,25 @@ export class Judge {
       if (count > 1) this.#fault('D2', `e-RS recorded ${count} decisions of one review (Task ${taskId})`);
   }
 
+  /** The sentinel's own account, once all is at rest: seen = open + decided + explained. */
+  account(account: Account | undefined): void {
+    if (account === undefined) this.#fault('K1', 'the sentinel gives no account at rest');
+    else if (!account.balances)
+      this.#fault('K1', `the account does not balance at rest: ${JSON.stringify(account.services)}`);
+  }
+
   #restingTask(task: Task, inErs: InErs, record: DispatchRecord | undefined, alerts: Alerts): void {
     const { ubrn } = inErs;
     const status = reviewStatusOf(task);
-    if (status === undefined) return this.#fault('D3', `a Task of ${ubrn} has no businessStatus at rest`);
+    if (status === undefined) {
+      this.#fault('D3', `a Task of ${ubrn} has no businessStatus at rest`);
+      return;
+    }
     this.note(`ended ${status}`);
-    if (isFinal(status)) return this.#isTrue(task, inErs, 'at rest');
+    if (isFinal(status)) {
+      this.#isTrue(task, inErs, 'at rest');
+      return;
+    }
     const ownSuccess = inErs.decisions.some((truth) => truth === inErs.decisions.at(-1) && this.#isOf(truth, task));
     if (isOpen(status)) {
       if (inErs.isReviewed) this.#fault('D3', `a Task of ${ubrn} is ${status} at rest, and e-RS has it decided`);
@@ -249,7 +263,7 @@ export class Judge {
     if (status === undefined || ubrn === undefined) return;
     const inErs = this.#ask(`referrals/${ubrn}`) as InErs;
     if (inErs.decisions === undefined) return;
-    if (isFinal(status)) return this.#isTrue(task, inErs, `written by process ${life.number}`);
+    if (isFinal(status)) this.#isTrue(task, inErs, `written by process ${life.number}`);
     if (!isOpen(status)) return;
     const last = inErs.decisions.at(-1);
     const isOurs = last !== undefined && this.#isOf(last, task);
@@ -264,7 +278,10 @@ export class Judge {
     const status = reviewStatusOf(task) ?? '';
     if (status === 'withdrawn') return;
     const decision = OUTCOME[status];
-    if (decision === undefined) return this.#fault('D3', `a Task of ${inErs.ubrn} is ${status}, which is no outcome`);
+    if (decision === undefined) {
+      this.#fault('D3', `a Task of ${inErs.ubrn} is ${status}, which is no outcome`);
+      return;
+    }
     const fits = inErs.decisions.filter((truth) => isKind(truth, decision));
     const isInErs = outputsOf(task, 'decided-in-ers').length > 0;
     const isInferred = outputsOf(task, 'outcome-inferred').length > 0;

@@ -45,6 +45,7 @@ const ENDPOINTS: readonly (readonly [RegExp, string])[] = [
   [/R4\/Binary\//, 'A042'],
   [/STU3\/Binary/, 'A020'],
   [/PractitionerRole/, 'A030'],
+  [/R4\/Task/, 'A029'],
   [/oauth2\/token/, 'TOKEN'],
 ];
 export const DECIDING: ReadonlySet<string> = new Set(['A013', 'A014', 'A022', 'A028']);

@@ -66,9 +66,9 @@ async function tell(
   say(`Seed ${seed} failed:\n${violations.map((one) => `  ${one}`).join('\n')}`);
   if (isShrunk) {
     const short = await shorten(seed, script, violations);
-    const { trace } = await run(seed, short, { isTraced: true });
+    const { trace, violations: left } = await run(seed, short, { isTraced: true });
     say(
-      `Shortened from ${script.length} to ${short.length} steps:\n${readable(short)}\nWhat happened:\n${trace.join('\n')}`,
+      `Shortened from ${script.length} to ${short.length} steps:\n${readable(short)}\nwhich end in:\n${left.map((one) => `  ${one}`).join('\n')}\nWhat happened:\n${trace.join('\n')}`,
     );
   }
   say(`Replay: ${replay(seed)}`);
@@ -98,4 +98,5 @@ export async function shorten(
   return short;
 }
 
-const ruleOf = (violation: string): string => violation.split(':')[0] ?? '';
+/** The violation without what tells one referral from another. */
+const ruleOf = (violation: string): string => violation.replaceAll(/[0-9a-f]{8}-[0-9a-f-]+|\d+/g, '#');

@@ -1,9 +1,18 @@
 import type { Task } from '@medplum/fhirtypes';
+import { Registry } from 'prom-client';
 import { searchParameters } from '../../conformance/index.ts';
+import { type ActiveEngine, buildActiveEngine } from '../../server/active-engine.ts';
 import { Secret } from '../../server/config.ts';
-import type { Log, Store, Stored, UserSession } from '../../server/core/index.ts';
-import { DEFAULT_DELIVERY_POLICY } from '../../server/decisions/index.ts';
-import { buildRooms, type Rooms } from '../../server/product.ts';
+import {
+  type Alerts,
+  alertBoard,
+  type Log,
+  type Store,
+  type Stored,
+  Turns,
+  type UserSession,
+} from '../../server/core/index.ts';
+import { createFacade } from '../../server/facade/index.ts';
 import { openEmbeddedStore } from '../../server/store/index.ts';
 import { makeUnboundSimulator } from '../../simulator/index.ts';
 import { decided, spoiled, touched, type Wish } from './clients.ts';
@@ -29,7 +38,8 @@ const POLL_MS = 5 * MINUTE;
 const TEMPO = {
   scanEveryMs: 30_000,
   sweepEveryMs: 150_000,
-  policy: { ...DEFAULT_DELIVERY_POLICY, authorisationTimeoutMs: 12 * MINUTE, maxAgeMs: 10 * MINUTE },
+  accountEveryMs: 5 * MINUTE,
+  policy: { authorisationTimeoutMs: 12 * MINUTE, maxAgeMs: 10 * MINUTE },
 };
 const SERVICES = {
   'booked-direct': '70101',
@@ -54,6 +64,8 @@ export interface Verdict {
 
 export interface RunOptions {
   readonly isTraced?: boolean;
+  /** How often a hint of the store is lost; 0.2 unless said. */
+  readonly deafness?: number;
   /** A death planned for the first process, before anything happens; for sweeps over all doors. */
   readonly death?: { readonly after: number; readonly phase: Phase };
 }
@@ -87,6 +99,7 @@ class World {
   readonly #deaths: string[] = [];
   readonly #trace: string[] = [];
   readonly #isTraced: boolean;
+  readonly #deafness: number;
   readonly #unattended: readonly ('accept' | 'accept-book-later' | 'return-with-advice')[];
   /** The Task as some client saw it last, perhaps long ago. */
   readonly #screens = new Map<string, Stored<Task>>();
@@ -96,11 +109,16 @@ class World {
   #downMs = 0;
   #doors = 0;
   #tokens = 0;
-  #rooms: Rooms | undefined;
-  #app: ReturnType<Rooms['facadeAt']> | undefined;
+  #engine: ActiveEngine | undefined;
+  #alerts: Alerts | undefined;
+  #app: ReturnType<typeof createFacade> | undefined;
   life: Life;
 
-  static async open(seed: number, inUse: ReadonlySet<string>, { isTraced = false }: RunOptions): Promise<World> {
+  static async open(
+    seed: number,
+    inUse: ReadonlySet<string>,
+    { isTraced = false, deafness = 0.2 }: RunOptions,
+  ): Promise<World> {
     stillCrypto();
     const time = new VirtualTime(START);
     const simulator = await makeUnboundSimulator(
@@ -118,7 +136,7 @@ class World {
       clock: { now: () => time.now(), monotonicMs: () => 0, sleep: (ms) => time.sleep(ms) },
       searchParameters,
     });
-    const world = new World({ seed, inUse, time, simulator, store, isTraced });
+    const world = new World({ seed, inUse, time, simulator, store, isTraced, deafness });
     world.#start();
     return world;
   }
@@ -130,8 +148,10 @@ class World {
     simulator: Unbound;
     store: Store;
     isTraced: boolean;
+    deafness: number;
   }) {
     const { seed, inUse, time, simulator, store, isTraced } = parts;
+    this.#deafness = parts.deafness;
     this.#inUse = inUse;
     this.#seed = seed;
     this.#time = time;
@@ -163,16 +183,35 @@ class World {
     const dice = createDice(this.#seed, 100 + life.number);
     const clock = time.clockOf(life);
     const log = this.#log(life);
-    const rooms = buildRooms({
+    const secret = 'a secret of the proof';
+    const alerts = alertBoard(() => clock.now());
+    const store = storeThroughDoor({
+      store: this.#store,
+      life,
+      time,
+      dice: createDice(this.#seed, 300 + life.number),
+      weather: this.#weather,
+      deafness: this.#deafness,
+      onWrite: (entries) => {
+        if (this.#isTraced && entries.some(({ kind }) => kind !== 'delete'))
+          for (const entry of entries)
+            if (entry.kind !== 'delete' && entry.resource.resourceType === 'Task') this.#sayTask(entry.resource, life);
+        this.#judge.wrote(entries, life);
+      },
+    });
+    const shared = { store, clock, log, alerts };
+    const engine = buildActiveEngine({
+      ...shared,
       server: {
         port: 0,
         host: '127.0.0.1',
         publicUrl: undefined,
         dataDirectory: '',
-        idNamespaceSecret: new Secret('a secret of the proof'),
+        idNamespaceSecret: new Secret(secret),
         refuseIdentifiersInUrls: false,
         decisionDelaySeconds: this.#seed % 5 === 0 ? 20 : 0,
         maxFileBytes: 10_000_000,
+        leaseSeconds: 30,
         logLevel: 'info',
       },
       ers: {
@@ -193,32 +232,26 @@ class World {
         pollsPerDay: undefined,
         proxy: undefined,
       },
-      version: '0.0.0-proof',
-      log,
-      clock,
+      turns: new Turns(),
+      random: () => dice.next(),
+      dispatcher: new InMemoryNetwork({ carry: (asked) => this.#carry(asked, life, dice) }),
+      mayWork: () => true,
       pollIntervalMs: POLL_MS,
       standingSession: async () => this.#standing(),
-      store: storeThroughDoor({
-        store: this.#store,
-        life,
-        time,
-        dice: createDice(this.#seed, 300 + life.number),
-        weather: this.#weather,
-        onWrite: (entries) => {
-          if (this.#isTraced && entries.some(({ kind }) => kind !== 'delete'))
-            for (const entry of entries)
-              if (entry.kind !== 'delete' && entry.resource.resourceType === 'Task')
-                this.#sayTask(entry.resource, life);
-          this.#judge.wrote(entries, life);
-        },
-      }),
-      dispatcher: new InMemoryNetwork({ carry: (asked) => this.#carry(asked, life, dice) }),
-      random: () => dice.next(),
       tempo: TEMPO,
     });
-    this.#rooms = rooms;
-    this.#app = rooms.facadeAt(ORIGIN);
-    rooms.start();
+    this.#engine = engine;
+    this.#alerts = alerts;
+    this.#app = createFacade({
+      ...shared,
+      engine,
+      registry: new Registry(),
+      secret,
+      publicUrl: ORIGIN,
+      version: '0.0.0-proof',
+      refuseIdentifiersInUrls: false,
+    });
+    engine.start();
   }
 
   /** The network between a process and e-RS. */
@@ -486,7 +519,10 @@ class World {
     this.life.spare();
     this.#isSignedIn = true;
     await this.#time.pass(SETTLING_MS);
-    if (this.#rooms) await this.#judge.atRest(this.#rooms.alerts);
+    if (this.#alerts === undefined || this.#engine === undefined) return;
+    await this.#judge.atRest(this.#alerts);
+    const account = await this.#time.until(this.#engine.reconcile());
+    this.#judge.account(account.ok ? account.value : undefined);
   }
 
   verdict(): Verdict {
