@@ -75,7 +75,7 @@ export async function attemptLanding(
     now,
     attachments: core.value.attachments,
     written,
-    isUnderWay: (written.record?.data ?? latest?.value?.record)?.decision !== undefined,
+    review: written.record?.data ?? latest?.value?.record,
   });
   const sealing: TransactionEntry[] = [
     ...written.entries,

@@ -15,6 +15,7 @@ import type {
   UnreadableResult,
 } from './landing.ts';
 import { later } from './looks.ts';
+import { isPostponed } from './next-sync.ts';
 import { Quarantine } from './quarantine.ts';
 import { readReview } from './read-review.ts';
 import { References } from './references.ts';
@@ -170,7 +171,7 @@ async function landUnreadable(
     const next: LandedRecord = {
       ...known,
       attachments: unawaited(sync),
-      items: [],
+      items: isPostponed(written.record?.data ?? latest?.value?.record, []) ? sync.items : [],
       lastReadAt: now,
       recheckAt: later(now, UNREADABLE_MS),
     };

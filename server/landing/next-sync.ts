@@ -1,5 +1,5 @@
-import { MAPPING_VERSION, type MappedReferral, patientKey } from '../../mappings/index.ts';
-import type { SyncRecord } from '../core/index.ts';
+import { MAPPING_VERSION, type MappedReferral, patientKey, type WorklistItem } from '../../mappings/index.ts';
+import type { DispatchRecord, SyncRecord } from '../core/index.ts';
 import type { LandedRecord } from './landed-record.ts';
 import type { LandInput, LandingOptions } from './landing.ts';
 import { later } from './looks.ts';
@@ -15,17 +15,17 @@ export function nextSync(of: {
   readonly judge: LandingOptions['judge'];
   readonly attachments: SyncRecord['attachments'];
   readonly written: ReviewEntries;
-  /** A decision of the referral's open review is queued or being sent, also after this landing. */
-  readonly isUnderWay: boolean;
+  /** The review as it stands after this transaction. */
+  readonly review: DispatchRecord | undefined;
   readonly now: string;
 }): LandedRecord {
-  const { referral, input, sync, references, judge, attachments, written, isUnderWay, now } = of;
+  const { referral, input, sync, references, judge, attachments, written, review, now } = of;
   const { facts } = referral;
   // A review that ends for another reason than its lists rests on them no more: what they say next is news (4.6).
   const isEnded = input.items === undefined && written.record?.data.ended !== undefined;
-  const listed = isEnded ? [] : (input.items ?? sync?.items ?? []);
-  // A review whose decision is under way outlasts its lists: each complete list that lacks it tells more (4.5).
-  const items = listed.length === 0 && isUnderWay ? (sync?.items ?? []) : listed;
+  const listed = isPostponed(review, input.items) ? undefined : input.items;
+  const items = isEnded ? [] : (listed ?? sync?.items ?? []);
+  const isUnderWay = review?.decision !== undefined && review.ended === undefined;
   const terminal = judge.isTerminal(facts);
   const recheckAt = items.length > 0 || terminal ? undefined : later(now, recheckMs(facts, now));
   const state = facts.state ?? facts.stateCoding?.code;
@@ -58,6 +58,13 @@ export function nextSync(of: {
     ...(isUnderWay ? { isUnderWay } : {}),
   };
 }
+
+/**
+ * It left its lists while its decision was under way, which has to end first: the review rests on them still, so that
+ * the next poll looks again (E-10).
+ */
+export const isPostponed = (review: DispatchRecord | undefined, items: readonly WorklistItem[] | undefined): boolean =>
+  items?.length === 0 && review?.decision !== undefined && review.ended === undefined;
 
 const DAY_MS = 24 * 3_600_000;
 const ADMINISTRATOR_STATES: readonly (string | undefined)[] = ['DEFERRED_TO_PROVIDER', 'TRIAGED_PROVIDER_TO_ACTION'];
