@@ -30,7 +30,8 @@ export type RereadReason = 'conflict' | 'locked' | 'unknown';
 
 /** What is to be done next with a queued decision. */
 export type DeliveryStep =
-  | { readonly kind: 'send'; readonly version: number }
+  /** `at`: not before. */
+  | { readonly kind: 'send'; readonly version: number; readonly at?: string }
   | { readonly kind: 'wait'; readonly until: string }
   | { readonly kind: 'await-user' }
   | { readonly kind: 'reread'; readonly why: RereadReason; readonly afterMs: number }
@@ -205,7 +206,9 @@ export function afterReread(
     if (decision.isUnknowable) return { kind: 'unknowable' };
     // The probe itself was not applied, so that it may go again; what came before it is as unknown as ever.
     if (isInDoubt(decision))
-      return isSame && isSameVersion && !isExhausted(decision, now, policy) ? resend : { kind: 'unknowable' };
+      return isSame && isSameVersion && !isExhausted(decision, now, policy)
+        ? { ...resend, at: plus(now, backoffMs(decision.attempts - 1, situation.random)) }
+        : { kind: 'unknowable' };
     if (isSameVersion) return again(decision, 0, situation, policy);
     // An accept leaves no trace: one probe may tell, then only the worklist can.
     if (isSame) return resend;

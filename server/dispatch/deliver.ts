@@ -238,7 +238,8 @@ async function answered(
     );
     if (written.kind !== 'rest') return written;
     if (step.kind !== 'reread') return reload;
-    if (step.afterMs > 0) return later(step.afterMs);
+    // What is locked is read at once (E-8a): the wait before the next attempt follows from what reading tells.
+    if (step.afterMs > 0 && step.why === 'unknown') return later(step.afterMs);
     const again = await loadReview(options.store, taskId, key);
     return again.ok && again.value !== undefined ? settle(options, again.value, noted, step.why) : later(RETRY_MS);
   }

@@ -228,6 +228,7 @@ function settledWrites(
         ...notApplied,
         probeUsed: decision.probeUsed || probe,
         resendUsed: decision.resendUsed || why === 'conflict',
+        ...(step.at === undefined ? {} : { nextAttemptAt: step.at }),
       };
       const sendable = { ...record.sendable, version: facts.version };
       return { step, writes: { record: { ...record, sendable, decision: next }, alerts: [] } };

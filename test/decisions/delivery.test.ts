@@ -266,9 +266,9 @@ describe('the referral, read again (4.5)', () => {
     expect(reread(probed, 'conflict', { version: 7 })).toEqual({ kind: 'unknowable' });
   });
 
-  test('D2: the probe itself may go again while its version stands, for then it was not applied', () => {
+  test('D2 E-8: the probe itself may go again, in a while, while its version stands, for then it was not applied', () => {
     const probed = attempted('accept', { wasUnknown: true, probeUsed: true }, { version: 6 });
-    expect(reread(probed, 'unknown', { version: 6 })).toEqual({ kind: 'send', version: 6 });
+    expect(reread(probed, 'unknown', { version: 6 })).toEqual({ kind: 'send', version: 6, at: expect.any(String) });
     const last = attempted('accept', { wasUnknown: true, probeUsed: true, attempts: 12 }, { version: 6 });
     expect(reread(last, 'unknown', { version: 6 })).toEqual({ kind: 'unknowable' });
   });
