@@ -1,4 +1,4 @@
-import { identifierOf, SYSTEM, taskKey } from '../../mappings/index.ts';
+import { taskKey } from '../../mappings/index.ts';
 import type { DispatchRecord, Store, StoreResult } from '../core/index.ts';
 import type { SyncIndex } from '../landing/index.ts';
 import { listRecords, readRecord } from '../store/index.ts';
@@ -54,20 +54,38 @@ export class KnownReviews {
     return { ok: true, value: undefined };
   }
 
-  /** Closed reviews whose Tasks were written on lately: what is closed is restored, too (architecture 4). */
+  /** Closed reviews whose Tasks were written on, or deleted, lately: what is closed is restored, too (architecture 4). */
   async closedAndWritten(store: Store, now: Date): Promise<StoreResult<readonly string[]>> {
     const sinceMs = this.#lookedAtMs === undefined ? now.getTime() - FIRST_LOOK_MS : this.#lookedAtMs - OVERLAP_MS;
-    const query = `_lastUpdated=ge${new Date(sinceMs).toISOString()}&_count=200&_sort=_lastUpdated`;
-    const written: string[] = [];
-    let next: string | undefined;
-    do {
-      const page = await store.search('Task', query, next);
-      if (!page.ok) return page;
-      for (const task of page.value.matches)
-        if (this.#closed.has(task.id) || identifierOf(task, SYSTEM.reviewTask) !== undefined) written.push(task.id);
-      next = page.value.next;
-    } while (next !== undefined);
+    const since = new Date(sinceMs).toISOString();
+    const written = await (store.capabilities.typeHistory ? inHistory(store, since) : bySearch(store, since));
+    if (!written.ok) return written;
     this.#lookedAtMs = now.getTime();
-    return { ok: true, value: written };
+    return { ok: true, value: [...new Set(written.value)].filter((id) => this.#closed.has(id)) };
   }
+}
+
+async function inHistory(store: Store, since: string): Promise<StoreResult<string[]>> {
+  const ids: string[] = [];
+  let next: string | undefined;
+  do {
+    const page = await store.history('Task', undefined, { since, count: 200, ...(next === undefined ? {} : { next }) });
+    if (!page.ok) return page;
+    ids.push(...page.value.entries.map(({ id }) => id));
+    next = page.value.next;
+  } while (next !== undefined);
+  return { ok: true, value: ids };
+}
+
+/** Deletions are not found so; the sentinel misses what was deleted. */
+async function bySearch(store: Store, since: string): Promise<StoreResult<string[]>> {
+  const ids: string[] = [];
+  let next: string | undefined;
+  do {
+    const page = await store.search('Task', `_lastUpdated=ge${since}&_count=200&_sort=_lastUpdated`, next);
+    if (!page.ok) return page;
+    ids.push(...page.value.matches.map(({ id }) => id));
+    next = page.value.next;
+  } while (next !== undefined);
+  return { ok: true, value: ids };
 }
