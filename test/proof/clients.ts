@@ -21,7 +21,7 @@ const BY_CODE: Readonly<Record<string, readonly [DecisionCode, ...DecisionCode[]
   'review-slot-issue': ['accept-book-later', 'return-with-advice'],
 };
 /** In force, and free to go without a comment. */
-const REJECTIONS = ['SERVICE_INAPPROPRIATE', 'DUPLICATE_REFERRAL'] as const;
+const REJECTIONS = ['SERVICE_INAPPROPRIATE', 'FURTHER_INFORMATION_REQUIRED'] as const;
 
 /** What a client wants a Task to be, and what it means by it; no intent: the rules forbid it, whoever asks. */
 export interface Wish {

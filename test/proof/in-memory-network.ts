@@ -7,6 +7,8 @@ import type { Answered, Asked } from './in-memory-http.ts';
 export interface Carrier {
   /** Carries a request there and its answer back; the promise of a dead process never ends. */
   carry(asked: Asked): Promise<Answered>;
+  /** The caller no longer waits for the answer. */
+  gaveUp(asked: Asked): void;
 }
 
 /** undici's dispatcher without sockets, so that the e-RS client is driven whole: its deadlines, streams and aborts. */
@@ -40,7 +42,9 @@ export class InMemoryNetwork extends Dispatcher {
     for (const [name, value] of Object.entries((options.headers ?? {}) as Record<string, string>))
       headers[name.toLowerCase()] = value;
     const url = String(options.path);
-    line.deliver(await this.#carrier.carry({ method: options.method, url, headers, body: bytes }));
+    const asked: Asked = { method: options.method, url, headers, body: bytes };
+    line.onAbort = () => this.#carrier.gaveUp(asked);
+    line.deliver(await this.#carrier.carry(asked));
   }
 }
 
@@ -52,6 +56,7 @@ class Line implements Dispatcher.DispatchController {
   rawHeaders = null;
   rawTrailers = null;
   readonly #handler: Dispatcher.DispatchHandler;
+  onAbort = (): void => undefined;
   #left: (() => void)[] = [];
   #isOver = false;
 
@@ -64,6 +69,7 @@ class Line implements Dispatcher.DispatchController {
     this.aborted = true;
     this.reason = reason;
     this.#left = [];
+    this.onAbort();
     this.#handler.onResponseError?.(this, reason);
   }
 

@@ -43,6 +43,10 @@ interface InErs {
   readonly decisions: readonly Truth[];
 }
 
+/** More attempts than these in so short a time are no back-off. */
+const BURST = 6;
+const BURST_MS = 10_000;
+
 /** What a client asked for with one update, if the rules allow it at all. */
 export interface Intent {
   readonly taskId: string;
@@ -98,6 +102,8 @@ export class Judge {
   /** Correlation ids of writes that e-RS may still be at work on. */
   readonly #underWay = new Set<string>();
   readonly #seen = new Set<string>();
+  /** When writes left, by UBRN. */
+  readonly #sentAt = new Map<string, number[]>();
   /** Referrals that another provider has now: e-RS shows us nothing of them any more. */
   readonly #moved = new Set<string>();
   #reading: Promise<unknown> = Promise.resolve();
@@ -139,7 +145,7 @@ export class Judge {
   }
 
   /** A decision leaves for e-RS. */
-  sent(endpoint: string, asked: Asked, life: Life): void {
+  sent(endpoint: string, asked: Asked, life: Life, atMs: number): void {
     const ubrn = ubrnOf(asked.url) ?? '';
     const correlationId = String(asked.headers['x-correlation-id'] ?? '');
     const mark = this.#marks.get(correlationId);
@@ -151,6 +157,10 @@ export class Judge {
         this.#fault('D2', `${endpoint} for ${ubrn} with If-Match ${ifMatch}, not as its mark says (${mark.version})`);
       this.#heldAgainstIntents(endpoint, mark, asked.body);
     }
+    const lately = (this.#sentAt.get(ubrn) ?? []).filter((ms) => ms > atMs - BURST_MS);
+    this.#sentAt.set(ubrn, [...lately, atMs]);
+    if (lately.length >= BURST)
+      this.#fault('E-8', `${endpoint} left for ${ubrn} more than ${BURST} times in ${BURST_MS / 1000} seconds`);
     const other = this.#inFlight.get(ubrn);
     if (other !== undefined && other.life === life.number)
       this.#fault('D1', `${endpoint} left for ${ubrn} while another write of the same process was in flight`);
@@ -158,7 +168,7 @@ export class Judge {
     this.#underWay.add(correlationId);
   }
 
-  /** A process no longer waits for the answer. */
+  /** A process no longer waits for the answer: it was heard, or its time is over. */
   concluded(asked: Asked): void {
     const ubrn = ubrnOf(asked.url) ?? '';
     if (this.#inFlight.get(ubrn)?.correlationId === asked.headers['x-correlation-id']) this.#inFlight.delete(ubrn);
@@ -211,13 +221,29 @@ export class Judge {
       if (truth.by === 'api' && !this.#marks.has(truth.correlationId ?? ''))
         this.#fault('D2', `e-RS recorded ${truth.kind} by a call that no attempt in the store tells of`);
     }
-    const byTask = new Map<string, number>();
-    for (const truth of referrals.flatMap(({ decisions }) => decisions)) {
+    for (const { decisions } of referrals) this.#onceEach(decisions);
+  }
+
+  /**
+   * One success a review. The one exception is e-RS's: whether it refuses to accept what is accepted is not known, and
+   * the one probe of 4.5, which alone can tell, then meets an e-RS that takes it again and changes nothing.
+   */
+  #onceEach(decisions: readonly Truth[]): void {
+    const byTask = new Map<string, number[]>();
+    for (const [index, truth] of decisions.entries()) {
       const taskId = truth.by === 'api' ? this.#marks.get(truth.correlationId ?? '')?.taskId : undefined;
-      if (taskId !== undefined) byTask.set(taskId, (byTask.get(taskId) ?? 0) + 1);
+      if (taskId !== undefined) byTask.set(taskId, [...(byTask.get(taskId) ?? []), index]);
     }
-    for (const [taskId, count] of byTask)
-      if (count > 1) this.#fault('D2', `e-RS recorded ${count} decisions of one review (Task ${taskId})`);
+    for (const [taskId, [first, second, ...more]] of byTask) {
+      if (first === undefined || second === undefined) continue;
+      const isProbe =
+        more.length === 0 &&
+        second === first + 1 &&
+        decisions[first]?.kind === 'accepted' &&
+        decisions[second]?.kind === 'accepted';
+      if (isProbe) this.note('a probe was taken by an e-RS that accepts twice');
+      else this.#fault('D2', `e-RS recorded ${2 + more.length} decisions of one review (Task ${taskId})`);
+    }
   }
 
   /** The sentinel's own account, once all is at rest: seen = open + decided + explained. */
@@ -304,7 +330,7 @@ export class Judge {
   }
 
   #late = new Set<string>();
-  /** e-RS applied it only after the process had died or given up waiting: no reading before could show it. */
+  /** e-RS is still at it after the process has died or given up waiting: no reading before could show it. */
   arrivedLate(asked: Asked): void {
     this.#late.add(String(asked.headers['x-correlation-id'] ?? ''));
   }

@@ -1,7 +1,5 @@
-import { availableParallelism } from 'node:os';
 import { prove } from './prove.ts';
 
-void availableParallelism;
 const argument = (name: string): string | undefined => {
   const at = process.argv.indexOf(`--${name}`);
   return at < 0 ? undefined : process.argv[at + 1];

@@ -66,6 +66,10 @@ export interface RunOptions {
   readonly isTraced?: boolean;
   /** How often a hint of the store is lost; 0.2 unless said. */
   readonly deafness?: number;
+  /** How long all settles after the last fault. */
+  readonly settlingMs?: number;
+  /** No process lives at the end: what is to be judged is what it would have had to mend. */
+  readonly isDeadAtTheEnd?: boolean;
   /** A death planned for the first process, before anything happens; for sweeps over all doors. */
   readonly death?: { readonly after: number; readonly phase: Phase };
 }
@@ -77,7 +81,7 @@ export async function run(seed: number, script: readonly Step[], options: RunOpt
   try {
     if (options.death) world.life.plan(options.death);
     for (const step of script) await world.perform(step);
-    await world.settle();
+    await world.settle(options);
     return world.verdict();
   } finally {
     await world.close();
@@ -234,7 +238,10 @@ class World {
       },
       turns: new Turns(),
       random: () => dice.next(),
-      dispatcher: new InMemoryNetwork({ carry: (asked) => this.#carry(asked, life, dice) }),
+      dispatcher: new InMemoryNetwork({
+        carry: (asked) => this.#carry(asked, life, dice),
+        gaveUp: (asked) => this.#gaveUp(asked, life),
+      }),
       mayWork: () => true,
       pollIntervalMs: POLL_MS,
       standingSession: async () => this.#standing(),
@@ -261,7 +268,7 @@ class World {
     time.sign();
     const endpoint = endpointOf(asked.url);
     const isDeciding = DECIDING.has(endpoint);
-    if (isDeciding) this.#judge.sent(endpoint, asked, life);
+    if (isDeciding) this.#judge.sent(endpoint, asked, life, time.elapsedMs);
     const there = async (): Promise<Answered> => {
       if (isDeciding && life.isOver) this.#judge.arrivedLate(asked);
       const answered = await ask(this.#simulator.handle, asked);
@@ -286,6 +293,12 @@ class World {
       },
       (work) => void time.sleep(dice.integer(1, LATEST_MS)).then(isDeciding ? there : work),
     );
+  }
+
+  #gaveUp(asked: Asked, life: Life): void {
+    if (life.isOver || !DECIDING.has(endpointOf(asked.url))) return;
+    this.#judge.concluded(asked);
+    this.#judge.arrivedLate(asked);
   }
 
   async #standing(): Promise<UserSession | undefined> {
@@ -513,14 +526,17 @@ class World {
   }
 
   /** Faults end, the process lives, time passes. */
-  async settle(): Promise<void> {
+  async settle({ settlingMs = SETTLING_MS, isDeadAtTheEnd = false }: RunOptions): Promise<void> {
     this.#say('settling');
     this.#clear();
     this.life.spare();
     this.#isSignedIn = true;
-    await this.#time.pass(SETTLING_MS);
+    if (isDeadAtTheEnd) this.life.end();
+    await this.#time.pass(settlingMs);
+    if (isDeadAtTheEnd || settlingMs === 0) await this.#time.rest();
     if (this.#alerts === undefined || this.#engine === undefined) return;
     await this.#judge.atRest(this.#alerts);
+    if (isDeadAtTheEnd) return;
     const account = await this.#time.until(this.#engine.reconcile());
     this.#judge.account(account.ok ? account.value : undefined);
   }
