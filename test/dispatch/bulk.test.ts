@@ -69,7 +69,7 @@ describe('decisions in bulk, straight into the store', () => {
       expect(await statusesOf(ward, priorities.keys())).toEqual(new Set(['accepted']));
       expect(await ward.control('GET', 'audit')).toMatchObject({ parallelWrites: 0 });
     },
-    120_000,
+    300_000,
   );
 });
 
