@@ -2,13 +2,14 @@ import { identifierOf, SYSTEM } from '../../mappings/index.ts';
 import { describeError, type EngineAnswer, type UserSession } from '../core/index.ts';
 import { loadReview, type RejectionReference, type Review, readRules } from '../reviews/index.ts';
 import { Agenda } from './agenda.ts';
+import { areNotesOfDecision } from './deciding-note.ts';
 import { deliver, type IdentifiedSession, type InHand, type Next } from './deliver.ts';
 import { KnownReviews } from './known-reviews.ts';
 import { createPeople } from './people.ts';
 import { reopen } from './reopen.ts';
 import type { DispatchOptions, DispatchRoom } from './room.ts';
 import { identify } from './sessions.ts';
-import { takeOver } from './take-over.ts';
+import { NOTE_OF_ANOTHER_UPDATE, refuse, takeOver } from './take-over.ts';
 import { writeStep } from './write.ts';
 
 /** Reconciles decided Tasks and e-RS: the one hard place. */
@@ -113,7 +114,13 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     const rules = await readRules(store, record, review.task, now);
     if (!rules.ok) return { ok: false, code: 'store-unavailable' };
     const { context, reference } = rules.value;
-    const taken = takeOver(review.task, record, context, now);
+    let taken = takeOver(review.task, record, context, now);
+    const isAdopted = record.decision === undefined && taken.step?.record.decision !== undefined;
+    if (isAdopted && review.task !== undefined) {
+      const isTheirs = await areNotesOfDecision(store, review.task, record.baseline);
+      if (!isTheirs.ok) return { ok: false, code: 'store-unavailable' };
+      if (!isTheirs.value) taken = refuse(review.task, record, [NOTE_OF_ANOTHER_UPDATE], taken.repaired);
+    }
     report(
       review,
       taken.repaired,
