@@ -42,7 +42,7 @@ describe('the proof', () => {
 });
 
 const referral = (kind: string): Step => ({ do: 'refer', kind, priority: 'ROUTINE', attachments: 1, afterMs: 0 });
-const decision = (choice: number): Step => ({
+const decision = (choice: number): Extract<Step, { do: 'decide' }> => ({
   do: 'decide',
   on: 0,
   door: 'store',
@@ -174,5 +174,20 @@ describe('what the proof has found', () => {
     ];
     const { violations, notes } = await run(4, script);
     expect([violations, notes.get('ended withdrawn'), notes.get('ended awaiting-review')]).toEqual([[], 1, 1]);
+  }, 30_000);
+
+  test('T-2 D4: a note for colleagues that is written straight into the store before or after a decision never becomes its comment (seed 4059)', async () => {
+    const note: Step = { do: 'touch', on: 1, how: 'note', door: 'store', afterMs: 0 };
+    const bare: Step = { ...decision(2), on: 1, manner: 'without-comment', afterMs: 0 };
+    const reject: Step = { ...decision(33), on: 1, afterMs: 0 }; // a rejection that needs no comment
+    for (const steps of [
+      [note, bare],
+      [bare, note],
+      [note, reject],
+      [reject, note],
+    ]) {
+      const script: Step[] = [{ do: 'session', is: 'in', afterMs: 0 }, referral('booked-direct'), later, ...steps];
+      expect(await broken(4, script, nobodyTells)).toEqual([]);
+    }
   }, 30_000);
 });
