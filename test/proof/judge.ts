@@ -58,6 +58,8 @@ export interface Intent {
 /** An attempt as its mark in the store says, before it leaves. */
 interface Mark {
   readonly taskId: string;
+  /** Tells one decision of a client from the next on the same Task. */
+  readonly queuedAt: string;
   readonly ubrn: string;
   readonly operation: string;
   readonly version: number;
@@ -225,14 +227,16 @@ export class Judge {
   }
 
   /**
-   * One success a review. The one exception is e-RS's: whether it refuses to accept what is accepted is not known, and
+   * One success a decision; where e-RS asked again in between and somebody decided anew, that is another one. The one
+   * exception is e-RS's: whether it refuses to accept what is accepted is not known, and
    * the one probe of 4.5, which alone can tell, then meets an e-RS that takes it again and changes nothing.
    */
   #onceEach(decisions: readonly Truth[]): void {
     const byTask = new Map<string, number[]>();
     for (const [index, truth] of decisions.entries()) {
-      const taskId = truth.by === 'api' ? this.#marks.get(truth.correlationId ?? '')?.taskId : undefined;
-      if (taskId !== undefined) byTask.set(taskId, [...(byTask.get(taskId) ?? []), index]);
+      const mark = truth.by === 'api' ? this.#marks.get(truth.correlationId ?? '') : undefined;
+      const key = `${mark?.taskId}, decided ${mark?.queuedAt}`;
+      if (mark !== undefined) byTask.set(key, [...(byTask.get(key) ?? []), index]);
     }
     for (const [taskId, [first, second, ...more]] of byTask) {
       if (first === undefined || second === undefined) continue;
@@ -344,6 +348,7 @@ export class Judge {
       if (attempt?.outcome === 'unknown')
         this.#marks.set(attempt.correlationId, {
           taskId,
+          queuedAt: decision?.queuedAt ?? '',
           ubrn,
           operation: attempt.operation,
           version: attempt.version,

@@ -8,6 +8,7 @@ process.exitCode = await prove({
   seeds: Number(argument('seeds') ?? 100),
   first: Number(argument('seed') ?? 1),
   isTraced: process.argv.includes('--trace'),
+  mostFailures: process.argv.includes('--until-failure') ? 1 : 10,
   isShrunk: !process.argv.includes('--no-shrink'),
   say: (line) => process.stdout.write(`${line}\n`),
 });

@@ -6,11 +6,13 @@ export interface ProveOptions {
   readonly first: number;
   readonly isTraced: boolean;
   readonly isShrunk: boolean;
+  /** After so many the run ends. */
+  readonly mostFailures: number;
   readonly say: (line: string) => void;
 }
 
 /** Runs so many seeds; answers the exit code. A failing one is shortened, printed, and its command with it. */
-export async function prove({ seeds, first, isTraced, isShrunk, say }: ProveOptions): Promise<number> {
+export async function prove({ seeds, first, isTraced, isShrunk, mostFailures, say }: ProveOptions): Promise<number> {
   const deaths = new Map<string, number>();
   const notes = new Map<string, number>();
   const failed: Verdict[] = [];
@@ -29,7 +31,7 @@ export async function prove({ seeds, first, isTraced, isShrunk, say }: ProveOpti
     if (verdict.violations.length > 0) {
       failed.push(verdict);
       await tell(verdict, script, isShrunk, say);
-      if (failed.length >= 10) break;
+      if (failed.length >= mostFailures) break;
     }
   }
   const tookMs = performance.now() - startedMs;
