@@ -19,7 +19,7 @@ export function callFacade(
   const request = new IncomingMessage(new Socket());
   Object.assign(request, { method, url, httpVersion: '1.1', httpVersionMajor: 1, httpVersionMinor: 1 });
   request.headers = {
-    host: 'proof.invalid',
+    host: '127.0.0.1',
     ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
     ...(bytes === undefined ? {} : { 'content-length': String(bytes.length) }),
   };
@@ -28,6 +28,8 @@ export function callFacade(
   const response = new ServerResponse(request);
   return new Promise((resolve) => {
     const end = (chunk?: unknown) => {
+      if (response.statusCode === 421)
+        throw new Error('The facade does not know its own host: nothing would be proven of it.');
       resolve({ status: response.statusCode, body: chunk === undefined ? '' : String(chunk) });
       response.emit('close');
       return response;
