@@ -1,10 +1,4 @@
-import type {
-  CodeSystem,
-  CodeSystemConcept,
-  CodeSystemConceptProperty,
-  CodeSystemProperty,
-  Extension,
-} from '@medplum/fhirtypes';
+import type { CodeSystem, CodeSystemConcept, CodeSystemConceptProperty, CodeSystemProperty } from '@medplum/fhirtypes';
 import type { Mapped } from '../model.ts';
 import { CODE_SYSTEM } from '../systems.ts';
 import { normaliseSystem, referenceDataOf } from '../tables/code-systems.ts';
@@ -22,7 +16,16 @@ export interface RejectionReason {
 /** Marks an identifier that is a URI. Source: FHIR R4, Identifier */
 const URI_SYSTEM = 'urn:ietf:rfc:3986';
 
+/** e-RS's sandbox writes `_baseUrl_/STU3/…`, which is none (HL7's validator refuses it under that system). */
+const ABSOLUTE_URI = /^[a-z][a-z0-9+.-]*:/i;
+
 const PROPERTY_TYPES = ['code', 'Coding', 'string', 'integer', 'boolean', 'dateTime', 'decimal'] as const;
+
+const REPEATED_DATE = /\/Extension-eRS-Effective(from|to)Date-1$/;
+
+/** `CLINIC-TYPE` → `ErsClinicType`: e-RS's own name is words for people, and no name that R4 takes (csd-0). */
+const computableName = (name: string): string =>
+  `Ers${name.toLowerCase().replaceAll(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase())}`;
 
 /** Systems of the NHS, of which e-RS states a part; the others are e-RS's own, and complete (target-model 5). */
 const NHS_SYSTEMS: readonly string[] = [CODE_SYSTEM.specialty, CODE_SYSTEM.clinicType, CODE_SYSTEM.priority];
@@ -57,9 +60,10 @@ export function mapReferenceData(value: unknown): Mapped<CodeSystem> {
     resourceType: 'CodeSystem',
     id: `ers-${name.toLowerCase()}`,
     url: system,
-    identifier: [{ system: URI_SYSTEM, value: environmentUrl }],
+    identifier: [{ ...(ABSOLUTE_URI.test(environmentUrl) && { system: URI_SYSTEM }), value: environmentUrl }],
     ...optional('version', source.get('version').text()),
-    ...optional('name', source.get('name').text()),
+    name: computableName(name),
+    ...optional('title', source.get('name').text()),
     status: 'active',
     ...optional('experimental', source.get('experimental').boolean()),
     ...optional('date', source.get('date').dateTime()),
@@ -87,7 +91,7 @@ export function mapReferenceData(value: unknown): Mapped<CodeSystem> {
  * Source: G-3, last paragraph of 1.0.1
  */
 export const environmentSystemOf = (mirror: CodeSystem): string | undefined =>
-  mirror.identifier?.find(({ system }) => system === URI_SYSTEM)?.value;
+  mirror.identifier?.find(({ system }) => system === undefined || system === URI_SYSTEM)?.value;
 
 /**
  * The reasons for which a provider may reject at an instant, in e-RS's order.
@@ -140,23 +144,23 @@ function readConceptDefinition(source: Source, findings: Findings): CodeSystemCo
     .get('property')
     .items()
     .flatMap((one) => readConceptProperty(one, findings) ?? []);
-  // SPECIALTY says its dates a second time in extensions of its own, which are kept as they are.
-  const extension = source
-    .get('extension')
-    .items()
-    .flatMap((one) => readDateExtension(one) ?? []);
+  for (const one of source.get('extension').items()) passRepeatedDate(one, property);
   return {
-    ...(extension.length > 0 && { extension }),
     code,
     ...optional('display', source.get('display').text()),
     ...(property.length > 0 && { property }),
   };
 }
 
-function readDateExtension(source: Source): Extension | undefined {
-  const value = source.get('valueDate').date();
-  const url = value === undefined ? undefined : source.get('url').uri();
-  return url === undefined || value === undefined ? undefined : { url, valueDate: value };
+/** SPECIALTY says the dates of its properties a second time, in extensions of STU3; one that says another date is kept (G-2). */
+function passRepeatedDate(source: Source, property: readonly CodeSystemConceptProperty[]): void {
+  const end = REPEATED_DATE.exec(source.get('url').peek() ?? '')?.[1];
+  const date = source.get('valueDate').peek();
+  const isRepeated = property.some(
+    ({ code, valueDateTime }) =>
+      code === (end === 'to' ? 'effectiveTo' : 'effectiveFrom') && valueDateTime?.slice(0, date?.length) === date,
+  );
+  if (end !== undefined && date?.length === 'YYYY-MM-DD'.length && isRepeated) source.structural();
 }
 
 function readConceptProperty(source: Source, findings: Findings): CodeSystemConceptProperty | undefined {

@@ -13,7 +13,7 @@ const parameter = (code: string, value: object) => ({
 });
 
 /** The documented one-line PATCHes, with what e-RS must get and hold afterwards (target-model 4.3, 4.8). */
-const DECISIONS = [
+export const DECISIONS = [
   {
     name: 'accept',
     kind: 'booked-direct',
@@ -132,6 +132,20 @@ const said = (body: unknown) => {
   );
 };
 
+/** Creates a referral at the simulator as a referrer would, for a service that such a one goes to; it and its review Task, landed. */
+export async function refer(world: World, kind: string): Promise<{ ubrn: string; task: Task & { id: string } }> {
+  const bookable =
+    kind === 'booked-direct' || kind === 'slot-issue'
+      ? 'DIRECTLY_BOOKABLE'
+      : kind === 'booked-indirect'
+        ? 'INDIRECTLY_BOOKABLE'
+        : 'TRIAGE';
+  const service = world.simulator.services.find(({ bookableType }) => bookableType === bookable)?.id;
+  const { ubrn } = await world.control<{ ubrn: string }>('POST', 'referrals', { kind, service, priority: 'ROUTINE' });
+  await world.settled();
+  return { ubrn, task: await world.taskOf(ubrn) };
+}
+
 /** Changes a Task in the store itself, as a program would that knows nothing of the facade; whether that was done. */
 export type WriteStraight = (world: World, task: { id: string }, operations: readonly unknown[]) => Promise<boolean>;
 
@@ -151,22 +165,7 @@ export function fiveDecisions(
     }, 180_000);
     afterAll(async () => world[Symbol.asyncDispose]());
 
-    async function referredTask(kind: string): Promise<{ ubrn: string; task: Task & { id: string } }> {
-      const bookable =
-        kind === 'booked-direct' || kind === 'slot-issue'
-          ? 'DIRECTLY_BOOKABLE'
-          : kind === 'booked-indirect'
-            ? 'INDIRECTLY_BOOKABLE'
-            : 'TRIAGE';
-      const service = world.simulator.services.find(({ bookableType }) => bookableType === bookable)?.id;
-      const { ubrn } = await world.control<{ ubrn: string }>('POST', 'referrals', {
-        kind,
-        service,
-        priority: 'ROUTINE',
-      });
-      await world.settled();
-      return { ubrn, task: await world.taskOf(ubrn) };
-    }
+    const referredTask = (kind: string) => refer(world, kind);
 
     async function expectRecorded(decision: (typeof DECISIONS)[number], ubrn: string, before: Task): Promise<void> {
       await world.settled();

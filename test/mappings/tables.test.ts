@@ -79,9 +79,49 @@ describe('reference data (A004)', () => {
     expect(faultsOf(mirror())).toEqual([]);
   });
 
+  const DATE = 'https://fhir.nhs.uk/STU3/StructureDefinition/Extension-eRS-EffectivefromDate-1';
+  const withDate = (valueDate: string) => {
+    const property = [{ code: 'effectiveFrom', valueDateTime: '2004-06-01T00:00:00.000Z' }];
+    const concept = [{ extension: [{ url: DATE, valueDate }], code: 'ALLERGY', property }];
+    const { value, issues } = mapReferenceData({ ...ersFixture(name), concept }) as Extract<
+      ReturnType<typeof mapReferenceData>,
+      { ok: true }
+    >;
+    return { concept: value.concept?.[0], kept: value.extension?.length, issues: issues.map(({ code }) => code) };
+  };
+
+  test('a date that e-RS says a second time, in an extension that nobody publishes for R4, is said once', () => {
+    const concept = {
+      code: 'ALLERGY',
+      property: [{ code: 'effectiveFrom', valueDateTime: '2004-06-01T00:00:00.000Z' }],
+    };
+    expect(withDate('2004-06-01')).toEqual({ concept, kept: undefined, issues: [] });
+  });
+
+  test('K3: such an extension with another date is kept', () => {
+    expect(withDate('2004-06-02')).toMatchObject({ kept: 1, issues: ['VALUE_UNMAPPED'] });
+    expect(withDate('2004-06')).toMatchObject({ kept: 1, issues: ['VALUE_UNMAPPED'] });
+  });
+
+  test('csd-0: its name is one that code can be made from; what e-RS calls it is its title', () => {
+    expect(mirror().name).toMatch(/^[A-Z]\w{0,254}$/);
+    expect(mirror().title).toBe(ersFixture(name).name);
+  });
+
   test('G-3: what the environment calls it is kept for what is sent back', () => {
     expect(mirror().url).toBe(CODE_SYSTEM.appointmentCancellationReason);
     expect(environmentSystemOf(mirror())).toBe(ersFixture(name).url);
+  });
+
+  test('G-3: a placeholder of the sandbox is no URI, and is not said to be one', () => {
+    const url = '_baseUrl_/STU3/CodeSystem/APPOINTMENT-CANCELLATION-REASON';
+    const ofSandbox = mustMap(mapReferenceData({ ...ersFixture(name), url }));
+    expect(ofSandbox.identifier).toEqual([{ value: url }]);
+    expect(environmentSystemOf(ofSandbox)).toBe(url);
+    const absolute = 'https://e.example/STU3/CodeSystem/APPOINTMENT-CANCELLATION-REASON';
+    expect(mustMap(mapReferenceData({ ...ersFixture(name), url: absolute })).identifier).toEqual([
+      { system: 'urn:ietf:rfc:3986', value: absolute },
+    ]);
   });
 
   test('A014: only rejections in force at the instant are offered, from their start up to their end', () => {
