@@ -52,7 +52,9 @@ describe('A013 accept', () => {
     const rise = Number(after['version']) - Number(before['version']);
     expect([1, 2, 3, 4]).toContain(rise);
     expect(reply.headers.get('etag')).toBe(`W/"${after['version']}"`);
-    expect(after).toEqual({ ...before, version: after['version'], worklists: [], isReviewed: true });
+    const { version } = after;
+    const decisions = [{ by: 'api', kind: 'accepted', version }];
+    expect(after).toEqual({ ...before, version, worklists: [], isReviewed: true, decisions });
     expect(appointmentIn(reply.json)['incomingReferral']).toEqual([
       { reference: `ReferralRequest/${ubrn}/_history/${after['version']}` },
     ]);
