@@ -10,7 +10,7 @@ import { reopen } from './reopen.ts';
 import type { DispatchOptions, DispatchRoom } from './room.ts';
 import { identify } from './sessions.ts';
 import { NOTE_OF_ANOTHER_UPDATE, refuse, takeOver } from './take-over.ts';
-import { writeStep } from './write.ts';
+import { isSame, writeStep } from './write.ts';
 
 /** Reconciles decided Tasks and e-RS: the one hard place. */
 export interface Dispatch {
@@ -110,6 +110,11 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     if (review === undefined) return { ok: true, value: undefined };
     remember(review);
     const record = review.record.data;
+    // Mostly nobody wrote on it, and the rules need not be read to know that: a sweep looks at thousands.
+    if (record.decision === undefined && review.task !== undefined && isSame(review.task, record.baseline)) {
+      const nothing = { step: { task: record.baseline, record }, isDirty: false };
+      return { ok: true, value: { review, ...nothing, reference: { reasons: undefined, system: undefined } } };
+    }
     const now = clock.now().toISOString();
     const rules = await readRules(store, record, review.task, now);
     if (!rules.ok) return { ok: false, code: 'store-unavailable' };

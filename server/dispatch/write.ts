@@ -12,6 +12,9 @@ export function contentOf(task: Task): Omit<Task, 'meta' | 'lastModified'> {
   return content;
 }
 
+/** Whether two versions of a Task say the same. */
+export const isSame = (one: Task, other: Task): boolean => isSameJson(contentOf(one), contentOf(other));
+
 /**
  * Writes a step: the Task with If-Match, if it changed, its record with If-Match, and the witnesses as plain creates, in
  * one transaction. Conflict: somebody was faster; read again, judge again.
@@ -24,7 +27,7 @@ export async function writeStep(
   witnesses: readonly TransactionEntry[] = [],
 ): Promise<StoreResult<void>> {
   const { task: found } = review;
-  const isTaskChanged = found === undefined || !isSameJson(contentOf(found), contentOf(step.task));
+  const isTaskChanged = found === undefined || !isSame(found, step.task);
   const task = { ...step.task, id: review.record.data.taskId, lastModified: clock.now().toISOString() };
   const entries: TransactionEntry[] = [
     ...(isTaskChanged

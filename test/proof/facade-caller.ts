@@ -19,7 +19,7 @@ export function callFacade(
   const request = new IncomingMessage(new Socket());
   Object.assign(request, { method, url, httpVersion: '1.1', httpVersionMajor: 1, httpVersionMinor: 1 });
   request.headers = {
-    host: '127.0.0.1',
+    host: '127.0.0.1:9',
     ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
     ...(bytes === undefined ? {} : { 'content-length': String(bytes.length) }),
   };

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { MUTATIONS, type Mutation } from './mutations.ts';
@@ -52,10 +52,17 @@ function failingTests(tree: string, tests: readonly string[]): string[] {
     '--experimental-vm-modules',
     'node_modules/jest/bin/jest.js',
     ...tests,
+    '--runInBand',
     '--json',
     `--outputFile=${report}`,
   ];
-  spawnSync(process.execPath, [...NODE, ...jest], { cwd: tree, stdio: 'ignore', timeout: 300_000 });
+  spawnSync(process.execPath, [...NODE, ...jest], {
+    cwd: tree,
+    stdio: 'ignore',
+    timeout: 240_000,
+    killSignal: 'SIGKILL',
+  });
+  if (!existsSync(report)) return ['(the tests did not come to an end)'];
   const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as {
     testResults: { assertionResults: { status: string; title: string }[] }[];
   };

@@ -28,7 +28,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'server/dispatch/deliver.ts',
     '  const written = await write(options, hand, inFlight);\n',
     '  const written: Next = inFlight.task.id === undefined ? reload : rest;\n',
-    'test/dispatch',
+    'test/dispatch/deliver',
   ),
   one(
     'the reread after an unknown outcome (D2, 4.5)',

@@ -33,11 +33,11 @@ const START = new Date('2027-03-01T09:00:00Z');
 const MINUTE = 60_000;
 /** After the last fault: what is in flight ends, what is to be given back is, and every list is read again and again. */
 const SETTLING_MS = 24 * MINUTE;
-const POLL_MS = 5 * MINUTE;
+const POLL_MS = 6 * MINUTE;
 /** Sooner ends than in a hospital's day, or a run would have to live through one. */
 const TEMPO = {
-  scanEveryMs: 30_000,
-  sweepEveryMs: 150_000,
+  scanEveryMs: 60_000,
+  sweepEveryMs: 240_000,
   accountEveryMs: 5 * MINUTE,
   policy: { authorisationTimeoutMs: 12 * MINUTE, maxAgeMs: 10 * MINUTE },
 };
@@ -521,6 +521,9 @@ class World {
       this.#say(
         `the facade answers ${method} ${url.split('/').slice(3, 5).join('/')} with ${status} ${status >= 400 ? (/"code":"([a-z-]+)"\}\]/.exec(answered)?.[1] ?? '') : ''}`,
       );
+      // A harness that the facade does not let in would prove nothing of it.
+      if (status === 421 || status === 500) this.#judge.violations.push(`harness: the facade answers ${status}`);
+      this.#judge.note(`facade ${method} ${url.includes('$') ? url.slice(url.indexOf('$')) : 'Task'} ${status}`);
       heard(status);
     });
   }
