@@ -303,6 +303,26 @@ function remoteStoreOf(
   });
 }
 
+/** Where `copy` takes from, and where it brings to. */
+export interface CopyConfig {
+  readonly dataDirectory: string;
+  readonly remoteStore: RemoteStoreConfig;
+}
+
+/** Reads what `copy` takes from the environment, whatever STORE says; answers every fault at once. */
+export function readCopyConfig(environment: Environment): ReadConfig<CopyConfig> {
+  const faults: string[] = [];
+  const names = ['DATA_DIR', 'STORE_URL', 'STORE_CLIENT_ID', 'STORE_CLIENT_SECRET'] as const;
+  const values = readValues(environment, names, faults);
+  const remoteStore = remoteStoreOf('hapi', values, faults);
+  if (!existsSync(resolve(values.DATA_DIR, 'store.sqlite')))
+    faults.push(
+      `DATA_DIR: there is no embedded store in ${values.DATA_DIR}: name the folder that the server kept it in.`,
+    );
+  if (faults.length > 0) return { ok: false, faults };
+  return { ok: true, config: Object.freeze({ dataDirectory: values.DATA_DIR, remoteStore }) };
+}
+
 /** Whether a folder, or the nearest one above it that exists, can be written. */
 function isWritable(path: string): boolean {
   const full = resolve(path);

@@ -1,6 +1,7 @@
 import { account } from './account.ts';
 import { checkErs } from './check-ers.ts';
 import type { Command } from './command.ts';
+import { copy } from './copy.ts';
 import { demo } from './demo.ts';
 import { fetch } from './fetch.ts';
 import { poll } from './poll.ts';
@@ -11,4 +12,4 @@ export type { Call, Command } from './command.ts';
 export { helpOf, WrongUse } from './command.ts';
 
 /** The operator's door, in the order in which help shows it. */
-export const COMMANDS: readonly Command[] = [serve, demo, fetch, poll, reconcile, checkErs, account];
+export const COMMANDS: readonly Command[] = [serve, demo, fetch, poll, reconcile, checkErs, account, copy];

@@ -1,0 +1,36 @@
+import type { Store, StoreFailure } from '../core/index.ts';
+import type { CopiedType } from './listing.ts';
+
+/** Why a copy was not begun. */
+export type CopyFault =
+  | { readonly kind: 'target-chooses-ids' }
+  | { readonly kind: 'in-flight'; readonly taskIds: readonly string[] }
+  | { readonly kind: 'target-in-use' };
+
+export interface CopyProgress {
+  readonly phase: 'copy' | 'verify';
+  readonly type: CopiedType;
+  readonly done: number;
+  /** The others the target held already; they are more than this where what refers to each other went together. */
+  readonly written: number;
+}
+
+export interface CopyOptions {
+  /** Nobody else may write to it meanwhile. */
+  readonly source: Store;
+  /** Has been probed. */
+  readonly target: Store;
+  /** Ends the copy before the next transaction or file. */
+  readonly signal: AbortSignal;
+  progress(now: CopyProgress): void;
+}
+
+/** How a copy ended. */
+export type CopyEnd =
+  | CopyFault
+  /** Each type's count is the same in both, and so is the hash of each resource and file. */
+  | { readonly kind: 'equal'; readonly counts: ReadonlyMap<CopiedType, number>; readonly written: number }
+  /** `Type/id` of what the target lacks, has otherwise, or has alone. */
+  | { readonly kind: 'different'; readonly places: readonly string[] }
+  | { readonly kind: 'interrupted' }
+  | { readonly kind: 'failed'; readonly at: CopiedType | undefined; readonly failure: StoreFailure };
