@@ -1,9 +1,17 @@
 import type { Basic } from '@medplum/fhirtypes';
-import { identifierSystem, type ResourceType, type Store, type Stored, type StoreResult } from '../core/index.ts';
+import {
+  codeSystem,
+  type RecordKind,
+  type ResourceType,
+  type Store,
+  type Stored,
+  type StoreResult,
+} from '../core/index.ts';
 import { fingerprintOf } from './fingerprint.ts';
 
 const PAGE = '200';
-const LEASE = identifierSystem('ers-lease');
+const RECORD = codeSystem('ers-record');
+const LEASE: RecordKind = 'ers-lease';
 
 /**
  * What is copied: every type that the embedded store searches, and its files. In the order in which one thing refers to another as a rule; where it is the other way round, the two go
@@ -55,9 +63,13 @@ export const listed = (resource: Stored): Listed => ({
   fingerprint: fingerprintOf(resource),
 });
 
-/** The lease says who works on this very store: it is not moved. */
-const isLease = (resource: Stored): boolean =>
-  resource.resourceType === 'Basic' && ((resource as Basic).identifier ?? []).some(({ system }) => system === LEASE);
+/**
+ * Whether a resource is moved. Of `Basic`s only the engine's records are: a store's probe leaves one of its own. And not the
+ * lease, which says who works on this very store.
+ */
+const isCopied = (resource: Stored): boolean =>
+  resource.resourceType !== 'Basic' ||
+  ((resource as Basic).code.coding ?? []).some(({ system, code }) => system === RECORD && code !== LEASE);
 
 /** Everything of a type, page by page; ends with the failure of a page. */
 export async function* pagesOf(store: Store, type: ListedType): AsyncGenerator<StoreResult<readonly Listed[]>> {
@@ -68,7 +80,7 @@ export async function* pagesOf(store: Store, type: ListedType): AsyncGenerator<S
       yield page;
       return;
     }
-    yield { ok: true, value: page.value.matches.filter((one) => !isLease(one)).map(listed) };
+    yield { ok: true, value: page.value.matches.filter(isCopied).map(listed) };
     next = page.value.next;
   }
 }

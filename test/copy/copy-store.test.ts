@@ -140,6 +140,9 @@ describe('an installation on the embedded store', () => {
   test('what the target alone has, or has otherwise after all, is named, so that nobody takes it for a copy', async () => {
     const target = await open('other', 'hapi');
     expect(kindOf(await copy(source, target))).toBe('equal');
+    const probe = { resourceType: 'Basic', id: 'ers-fhir-probe', code: { text: 'left by a start-up probe' } } as const;
+    expect((await target.update(probe)).ok).toBe(true);
+    expect(kindOf(await copy(source, target))).toBe('equal');
     const alien = await target.create({ resourceType: 'Patient', active: true });
     expect(await copy(source, target)).toEqual({
       kind: 'different',
