@@ -28,7 +28,8 @@ async function startPair(leaseSeconds: number): Promise<Pair> {
   const directory = mkdtempSync(join(tmpdir(), 'ers-fhir-pair-'));
   const store: Store = await openEmbeddedStore({ directory, clock: systemClock, searchParameters });
   const lineOfA = lineTo(store, systemClock);
-  const world = await startWorld({ referrals: 0, store: lineOfA.store, leaseSeconds });
+  // Worklists are read on and on, since only a later one tells of an accept whose answer was lost (4.5).
+  const world = await startWorld({ referrals: 0, store: lineOfA.store, leaseSeconds, pollIntervalMs: 1_000 });
   const service = world.simulator.services.find(({ bookableType }) => bookableType === 'DIRECTLY_BOOKABLE')?.id;
   for (let count = 0; count < 3; count += 1)
     await world.control('POST', 'referrals', { kind: 'booked-direct', service });
