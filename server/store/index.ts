@@ -2,9 +2,8 @@ import type { SearchParameter } from '@medplum/fhirtypes';
 import type { Clock, Store } from '../core/index.ts';
 import { dressedAsHapi, dressedAsMedplum } from './embedded/dressing.ts';
 import { openEmbedded } from './embedded/store.ts';
-import { connectHapi, type HapiOptions } from './hapi/store.ts';
+import type { HapiOptions } from './hapi/store.ts';
 import type { WireOptions } from './hapi/wire.ts';
-import { connectMedplum } from './medplum/store.ts';
 
 export type { EngineRecord } from './records.ts';
 export { listRecords, readRecord, recordEntry, recordOf, writeRecord } from './records.ts';
@@ -31,13 +30,20 @@ export async function openEmbeddedStore(options: {
 
 /**
  * A HAPI FHIR JPA R4 server as the store; its `probe` says what it lacks, and installs what it can.
+ * Its driver is loaded here and not before: whoever keeps to the embedded store starts without it.
  * @param options.baseUrl its FHIR base, without a slash at the end
  */
-export const connectHapiStore = (options: HapiOptions): Store => connectHapi(options);
+export async function connectHapiStore(options: HapiOptions): Promise<Store> {
+  const { connectHapi } = await import('./hapi/store.ts');
+  return connectHapi(options);
+}
 
 /**
  * A Medplum project as the store; its `probe` says what it lacks. Not offered by the configuration yet: no live Medplum has
  * been through the contract (docs/stores.md).
  * @param options.baseUrl its address, with or without /fhir/R4
  */
-export const connectMedplumStore = (options: WireOptions): Store => connectMedplum(options);
+export async function connectMedplumStore(options: WireOptions): Promise<Store> {
+  const { connectMedplum } = await import('./medplum/store.ts');
+  return connectMedplum(options);
+}

@@ -8,7 +8,7 @@ async function open(): Promise<StoreUnderContract> {
   const server = await startHapi();
   const connect = () =>
     connectHapiStore({ baseUrl: server.url, clock: systemClock, random: Math.random, searchParameters });
-  let store = connect();
+  let store = await connect();
   const probed = await store.probe();
   if (!probed.ok) throw new Error(JSON.stringify(probed));
   return {
@@ -16,7 +16,7 @@ async function open(): Promise<StoreUnderContract> {
     async reopen() {
       await store.close();
       await server.restart();
-      store = connect();
+      store = await connect();
       return store;
     },
     async close() {

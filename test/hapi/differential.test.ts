@@ -41,7 +41,7 @@ beforeAll(async () => {
   [world, server] = await Promise.all([startWorld({ referrals: 12 }), startHapi()]);
   await world.settled();
   await decideOne(world);
-  store = connectHapiStore({ baseUrl: server.url, clock: systemClock, random: Math.random, searchParameters });
+  store = await connectHapiStore({ baseUrl: server.url, clock: systemClock, random: Math.random, searchParameters });
   const probed = await store.probe();
   if (!probed.ok) throw new Error(JSON.stringify(probed));
   await copyAll(world.product.store, store);

@@ -11,13 +11,13 @@ async function open(): Promise<StoreUnderContract> {
     );
   const connect = () =>
     connectMedplumStore({ baseUrl, credentials: { id, secret }, clock: systemClock, random: Math.random });
-  let store = connect();
+  let store = await connect();
   return {
     store,
     // The server is not ours to restart: what is opened again is the connection.
     async reopen() {
       await store.close();
-      store = connect();
+      store = await connect();
       return store;
     },
     close: () => store.close(),
