@@ -25,6 +25,8 @@ export type * from './account.ts';
 export type { Alert, Alerts } from './alerts.ts';
 export { alertBoard } from './alerts.ts';
 export { backoffMs } from './backoff.ts';
+export type { Authenticate, Caller, Identification } from './caller.ts';
+export { ANYBODY } from './caller.ts';
 export type { Clock } from './clock.ts';
 export { systemClock } from './clock.ts';
 export type { Actor, AlertCode, Code, CodeEntry, DecisionIssueCode, ErsFateCode, FacadeCode } from './codes.ts';

@@ -1,5 +1,5 @@
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
-import { describeError } from '../core/index.ts';
+import { ANYBODY, describeError } from '../core/index.ts';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
 import { attachFile } from './attach-file.ts';
 import { readText } from './body.ts';
@@ -78,7 +78,7 @@ async function answerFhir(room: FacadeRoom, req: Request, res: Response): Promis
   const body = hasBody ? readText(req.headers, req.body) : { text: undefined };
   if (isRefusal(body)) return respond(req, res, body, wanted.isPretty);
   const file = takesFile(found) ? { file: req } : {};
-  const call = { route: found, headers: req.headers, query, body: body.text, ...file };
+  const call = { route: found, caller: ANYBODY, headers: req.headers, query, body: body.text, ...file };
   respond(req, res, await carryOut(room, call), wanted.isPretty);
 }
 

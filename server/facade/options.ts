@@ -1,5 +1,5 @@
 import type { Registry } from 'prom-client';
-import type { Alerts, Clock, Engine, Log, Store } from '../core/index.ts';
+import type { Alerts, Authenticate, Clock, Engine, Log, Store } from '../core/index.ts';
 
 export interface FacadeLimits {
   readonly maxBodyBytes: number;
@@ -40,6 +40,8 @@ export interface FacadeOptions {
   /** Where clients reach this server, without `/fhir/R4` and without a slash at the end. */
   readonly publicUrl: string;
   readonly registry: Registry;
+  /** Absent: everybody is one caller who may do all; then the server listens on loopback only (architecture 10). */
+  readonly authenticate?: Authenticate;
   /** The installation's secret: paging links are encrypted under a key made from it, so every replica can read them. */
   readonly secret: string;
   /** Of the software, for the CapabilityStatement. */

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { capabilityStatement } from '../../conformance/index.ts';
+import type { Caller } from '../core/index.ts';
 import { DEFAULT_LIMITS, type FacadeLimits, type FacadeOptions } from './options.ts';
 import { type PagingTokens, pagingTokens } from './paging-token.ts';
 import { type Published, publish } from './published.ts';
@@ -18,6 +19,7 @@ export interface FacadeRoom extends Omit<FacadeOptions, 'limits' | 'secret' | 'r
 /** One request, as far as an interaction needs to know it. */
 export interface Call<R extends Route = Route> {
   readonly route: R;
+  readonly caller: Caller;
   readonly headers: IncomingHttpHeaders;
   readonly query: URLSearchParams;
   /** The body's text; undefined when there is none. */
