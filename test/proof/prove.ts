@@ -1,50 +1,76 @@
 import { run, type Verdict } from './run.ts';
 import { readable, type Step, scriptOf } from './script.ts';
 
-export interface ProveOptions {
-  readonly seeds: number;
+/** What came of a seed, as it is sent from one process to another. */
+export interface Lived {
+  readonly seed: number;
+  /** Rules that were broken; none: it passed. */
+  readonly violations: readonly string[];
+  /** For a reader: what happened, if it was asked for; of a failure its shortened script and the command that replays it. */
+  readonly report: readonly string[];
+  readonly deaths: readonly string[];
+  readonly notes: readonly (readonly [string, number])[];
+  readonly doors: number;
+  readonly livedMs: number;
+}
+
+/** Lives one seed; a failing one is shortened. */
+export async function liveSeed(seed: number, wish: { isTraced: boolean; isShrunk: boolean }): Promise<Lived> {
+  const script = scriptOf(seed);
+  const verdict = await run(seed, script, { isTraced: wish.isTraced });
+  const { violations, deaths, doors, livedMs } = verdict;
+  const report = wish.isTraced ? [...verdict.trace] : [];
+  if (violations.length > 0) await tell(verdict, script, wish.isShrunk, (line) => report.push(line));
+  return { seed, violations, report, deaths, notes: [...verdict.notes], doors, livedMs };
+}
+
+export interface TallyOptions {
   readonly first: number;
+  readonly jobs: number;
   readonly isTraced: boolean;
-  readonly isShrunk: boolean;
-  /** After so many the run ends. */
-  readonly mostFailures: number;
   readonly say: (line: string) => void;
 }
 
-/** Runs so many seeds; answers the exit code. A failing one is shortened, printed, and its command with it. */
-export async function prove({ seeds, first, isTraced, isShrunk, mostFailures, say }: ProveOptions): Promise<number> {
-  const deaths = new Map<string, number>();
-  const notes = new Map<string, number>();
-  const failed: Verdict[] = [];
-  const startedMs = performance.now();
-  const cpu = process.cpuUsage();
-  let doors = 0;
-  let livedMs = 0;
-  for (let seed = first; seed < first + seeds; seed += 1) {
-    const script = scriptOf(seed);
-    const verdict = await run(seed, script, { isTraced });
-    doors += verdict.doors;
-    livedMs += verdict.livedMs;
-    for (const death of verdict.deaths) deaths.set(death, (deaths.get(death) ?? 0) + 1);
-    for (const [note, count] of verdict.notes) notes.set(note, (notes.get(note) ?? 0) + count);
-    if (isTraced) say(verdict.trace.join('\n'));
-    if (verdict.violations.length > 0) {
-      failed.push(verdict);
-      await tell(verdict, script, isShrunk, say);
-      if (failed.length >= mostFailures) break;
-    }
+/** Adds up what came of the seeds of a run. */
+export class Tally {
+  readonly #options: TallyOptions;
+  readonly #deaths = new Map<string, number>();
+  readonly #notes = new Map<string, number>();
+  readonly #failed: number[] = [];
+  readonly #startedMs = performance.now();
+  #seeds = 0;
+  #doors = 0;
+  #livedMs = 0;
+
+  constructor(options: TallyOptions) {
+    this.#options = options;
   }
-  const tookMs = performance.now() - startedMs;
-  const used = process.cpuUsage(cpu);
-  const cpuMs = (used.user + used.system) / 1000;
-  say(table('What became of the reviews', notes));
-  say(table('Deaths of the process, by door', deaths));
-  const days = (livedMs / 86_400_000).toFixed(1);
-  say(
-    `${seeds} seeds from ${first}: ${failed.length} failed. ${(seeds / (tookMs / 1000)).toFixed(1)} seeds/s by the clock, ${(seeds / (cpuMs / 1000)).toFixed(1)} seeds a second of one core; ${doors} doors passed, ${sum(deaths)} deaths, ${days} days lived.`,
-  );
-  if (failed.length > 0) say(`Failed: ${failed.map(({ seed }) => seed).join(' ')}`);
-  return failed.length > 0 ? 1 : 0;
+
+  add({ seed, violations, report, deaths, notes, doors, livedMs }: Lived): { failed: number } {
+    this.#seeds += 1;
+    this.#doors += doors;
+    this.#livedMs += livedMs;
+    for (const death of deaths) this.#deaths.set(death, (this.#deaths.get(death) ?? 0) + 1);
+    for (const [note, count] of notes) this.#notes.set(note, (this.#notes.get(note) ?? 0) + count);
+    for (const line of report) this.#options.say(line);
+    if (violations.length > 0) this.#failed.push(seed);
+    return { failed: this.#failed.length };
+  }
+
+  /** Says all of it; answers the exit code. */
+  close(): number {
+    const { first, jobs, say } = this.#options;
+    const seconds = (performance.now() - this.#startedMs) / 1000;
+    say(table('What became of the reviews', this.#notes));
+    say(table('Deaths of the process, by door', this.#deaths));
+    const days = (this.#livedMs / 86_400_000).toFixed(1);
+    const failed = this.#failed.length;
+    say(
+      `${this.#seeds} seeds from ${first}: ${failed} failed. ${(this.#seeds / seconds).toFixed(1)} seeds/s in ${jobs} processes, ${seconds.toFixed(0)} s; ${this.#doors} doors passed, ${sum(this.#deaths)} deaths, ${days} days lived.`,
+    );
+    if (failed > 0) say(`Failed: ${this.#failed.join(' ')}`);
+    return failed > 0 ? 1 : 0;
+  }
 }
 
 const sum = (counts: ReadonlyMap<string, number>): number => [...counts.values()].reduce((all, one) => all + one, 0);
