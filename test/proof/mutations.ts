@@ -14,6 +14,9 @@ const one = (guard: string, file: string, from: string, to: string, ...tests: st
 
 const STALE = "if (sync !== undefined && facts.version < sync.version) return { kind: 'stale', sync };";
 
+/** Each failure that the proof has found is a test there. */
+const FOUND = 'test/proof/found';
+
 /** Source: issue 5, Proof, "Mutation" */
 export const MUTATIONS: readonly Mutation[] = [
   one(
@@ -65,6 +68,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'server/dispatch/dispatch.ts',
     '      if (!isTheirs.value) taken =',
     '      if (!isTheirs.ok) taken =',
+    FOUND,
   ),
   one(
     'If-Match on records and Tasks in the store (D1)',
@@ -142,5 +146,42 @@ export const MUTATIONS: readonly Mutation[] = [
     'server/dispatch/known-reviews.ts',
     'if (key === undefined || this.#keys.has(key)) continue;',
     'if (key === undefined || this.#isLoaded) continue;',
+    FOUND,
+  ),
+  one(
+    'the sweep looks at closed reviews that were written on (D3)',
+    'server/dispatch/dispatch.ts',
+    'reviews.open().map(({ taskId: id }) => id), ...written.value]',
+    'reviews.open().map(({ taskId: id }) => id)]',
+    FOUND,
+  ),
+  one(
+    'what was repaired is written before a decision is settled (D3)',
+    'server/dispatch/deliver.ts',
+    'if (!hand.isDirty) return settle(',
+    "if (!hand.isDirty || step.why === 'unknown') return settle(",
+    FOUND,
+  ),
+  one(
+    'attempts under a lock come at growing intervals (E-8a)',
+    'server/decisions/delivery.ts',
+    "if (why === 'locked' && isSameVersion) return again(decision, 0, situation, policy);",
+    "if (why === 'locked' && isSameVersion) return resend;",
+    FOUND,
+    'test/decisions/delivery',
+  ),
+  one(
+    'a review under way that left its lists rests on them until it has ended (E-10)',
+    'server/landing/next-sync.ts',
+    'const listed = isPostponed(review, input.items) ? undefined : input.items;',
+    'const listed = input.items;',
+    FOUND,
+  ),
+  one(
+    'a review that ended for another reason than its lists rests on them no more (4.6, K1)',
+    'server/landing/next-sync.ts',
+    'const items = isEnded ? [] : (listed',
+    'const items = isEnded && listed !== undefined ? [] : (listed',
+    FOUND,
   ),
 ];

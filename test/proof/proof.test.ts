@@ -1,14 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { PHASES } from './life.ts';
+import { broken, decision, referral } from './lives.ts';
 import { replay } from './prove.ts';
-import { type RunOptions, run } from './run.ts';
+import { run } from './run.ts';
 import { type Step, scriptOf } from './script.ts';
 
 /** Fixed, so that the same commit always has the same answer; `npm run prove` goes further. */
 const SEEDS = Array.from({ length: 24 }, (_, index) => 1 + index);
-
-const broken = async (seed: number, script: readonly Step[], options?: RunOptions): Promise<readonly string[]> =>
-  (await run(seed, script, options)).violations;
 
 describe('the proof', () => {
   test.each(SEEDS)(
@@ -41,16 +39,6 @@ describe('the proof', () => {
   }, 30_000);
 });
 
-const referral = (kind: string): Step => ({ do: 'refer', kind, priority: 'ROUTINE', attachments: 1, afterMs: 0 });
-const decision = (choice: number): Extract<Step, { do: 'decide' }> => ({
-  do: 'decide',
-  on: 0,
-  door: 'store',
-  choice,
-  manner: 'sound',
-  isBlind: false,
-  afterMs: 30_000,
-});
 /** By kind of referral and the choice that the client makes of it. */
 const DECISIONS = [
   ['accept', 'booked-direct', 0],
@@ -102,92 +90,4 @@ describe('a process killed at every door of intake and dispatch', () => {
     },
     120_000,
   );
-});
-
-describe('what the proof has found', () => {
-  const nobodyTells = { deafness: 1 };
-  const later: Step = { do: 'clear', afterMs: 400_000 };
-
-  test('K1: an open Task that is deleted is made again, although no hint ever told of its review (seed 1000)', async () => {
-    const script: Step[] = [referral('triage'), later, { do: 'spoil', on: 1, how: 'delete', afterMs: 0 }];
-    expect(await broken(1000, script, nobodyTells)).toEqual([]);
-  }, 30_000);
-
-  test('D3: a closed Task that is forged or deleted is restored, although no hint tells of it (seeds 1002, 1022)', async () => {
-    for (const how of ['forge-accepted', 'delete', 'reopen-closed', 'drop-status'] as const) {
-      const script: Step[] = [
-        referral('triage'),
-        later,
-        { ...decision(1), afterMs: 200_000 },
-        { do: 'spoil', on: 1, how, afterMs: 0 },
-      ];
-      expect([how, await broken(1002, script, nobodyTells)]).toEqual([how, []]);
-    }
-  }, 30_000);
-
-  test('D3: a businessStatus that is dropped while the outcome is unknown comes back (seed 1016)', async () => {
-    const fault = { endpoint: 'A013', kind: 'status', status: 502, times: 9, after: 0, applied: true };
-    const script: Step[] = [
-      referral('booked-direct'),
-      later,
-      { do: 'fault', fault, afterMs: 0 },
-      { ...decision(0), afterMs: 60_000 },
-      { do: 'spoil', on: 1, how: 'drop-status', afterMs: 40_000 },
-    ];
-    expect(await broken(4, [{ do: 'session', is: 'in', afterMs: 0 }, ...script], { settlingMs: 3 * 60_000 })).toEqual(
-      [],
-    );
-  }, 30_000);
-
-  test('E-8a: while e-RS holds a lock, attempts come at growing intervals and the decision is not given back in seconds (seed 1077)', async () => {
-    const fault = { endpoint: 'A028', kind: 'status', status: 423, times: 9, after: 0 };
-    const script: Step[] = [
-      referral('triage'),
-      later,
-      { do: 'fault', fault, afterMs: 0 },
-      { ...decision(0), afterMs: 500_000 },
-    ];
-    const { violations, notes } = await run(4, script);
-    expect(violations).toEqual([]);
-    expect(notes.get('ended accepted-book-later')).toBe(1);
-  }, 30_000);
-
-  test('D3 E-10: a review that left its list while its decision was under way is closed once that has ended (seed 2228)', async () => {
-    const fault = { endpoint: 'A022', kind: 'status', status: 500, times: 2, after: 0 };
-    const script: Step[] = [
-      { do: 'session', is: 'in', afterMs: 0 },
-      referral('booked-direct'),
-      later,
-      { do: 'fault', fault, afterMs: 0 },
-      { ...decision(2), afterMs: 100 },
-      { do: 'happen', on: 0, event: 'accepted-in-ers', afterMs: 0 },
-    ];
-    expect(await broken(4, script)).toEqual([]);
-  }, 30_000);
-
-  test('K1 D3: a referral that A005 once denies, while its list goes on naming it, is reviewed again after the next poll (seed 3013)', async () => {
-    const script: Step[] = [
-      referral('booked-direct'),
-      later,
-      { do: 'fault', fault: { endpoint: 'A005', kind: 'status', status: 404, times: 1, after: 0 }, afterMs: 0 },
-      { do: 'refresh', on: 1, afterMs: 1_000 },
-    ];
-    const { violations, notes } = await run(4, script);
-    expect([violations, notes.get('ended withdrawn'), notes.get('ended awaiting-review')]).toEqual([[], 1, 1]);
-  }, 30_000);
-
-  test('T-2 D4: a note for colleagues that is written straight into the store before or after a decision never becomes its comment (seed 4059)', async () => {
-    const note: Step = { do: 'touch', on: 1, how: 'note', door: 'store', afterMs: 0 };
-    const bare: Step = { ...decision(2), on: 1, manner: 'without-comment', afterMs: 0 };
-    const reject: Step = { ...decision(33), on: 1, afterMs: 0 }; // a rejection that needs no comment
-    for (const steps of [
-      [note, bare],
-      [bare, note],
-      [note, reject],
-      [reject, note],
-    ]) {
-      const script: Step[] = [{ do: 'session', is: 'in', afterMs: 0 }, referral('booked-direct'), later, ...steps];
-      expect(await broken(4, script, nobodyTells)).toEqual([]);
-    }
-  }, 30_000);
 });
