@@ -241,6 +241,11 @@ function rebook(world: World, referral: Referral, serviceId: string | undefined,
   actor.identifier = { system: SYSTEM.service, value: service.id };
   actor.display = service.name;
   for (const key of ['start', 'end', 'slot', 'reason', 'comment'] as const) delete appointment[key];
+  // A booking anew is another appointment, with an id of its own.
+  world.nextAppointment += 1;
+  const valueReference = { reference: `Appointment/${world.nextAppointment}` };
+  replaceExtension(resource, { url: profile('Extension-eRS-Appointment-Reference-1'), valueReference });
+  appointment.created = world.clock.now().toISOString();
   const triage = { system: codeSystem('eRS-ReviewReason-1'), code: 'TRIAGE', display: 'Triage' };
   if (isTriage) Object.assign(appointment, { status: 'proposed', reason: [{ coding: [triage] }] });
   else {

@@ -137,6 +137,8 @@ export interface DispatchRecord {
     readonly probeUsed: boolean;
     /** An attempt ended without our knowing how: a later refusal by state may be our own success (4.5). */
     readonly wasUnknown: boolean;
+    /** When the latest of those was started: it may be at work in e-RS for minutes after it was given up here (4.5). */
+    readonly doubtedAt?: string;
     /** Reading e-RS cannot tell whether the last attempt was applied: `outcome-unknown` stands (4.5). */
     readonly isUnknowable: boolean;
     readonly lastAttempt?: {

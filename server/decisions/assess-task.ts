@@ -35,9 +35,12 @@ export function assessTask(update: TaskUpdate): Assessment {
   if (!('task' in assessment)) return assessment;
   // The engine knows the baseline only: what the facade allows must mean the same from there, or an earlier change that
   // the engine has not seen yet would become part of this one (T-2: an internal note would go to e-RS).
-  const asFound = judge({ ...update, task: withEngineElementsOf(baseline, assessment.task) }, baseline);
+  const own = withEngineElementsOf(baseline, assessment.task);
+  const asFound = judge({ ...update, task: own }, baseline);
   if (asFound.kind === 'refused' || !isSameJson(commandOf(assessment), commandOf(asFound))) return UNSEEN_CHANGE;
-  return asFound.kind === 'decided' ? asFound : assessment;
+  if (asFound.kind === 'decided') return asFound;
+  // What somebody made of the engine's elements in the store must not become the baseline through the facade (T-7).
+  return { ...assessment, task: 'task' in asFound ? asFound.task : own };
 }
 
 const commandOf = (assessment: Assessment) => (assessment.kind === 'decided' ? assessment.command : undefined);
@@ -58,7 +61,7 @@ function judge({ task, context, offered }: TaskUpdate, before: Task): Assessment
   if (!clientDiffers(before, task)) return issues.length > 0 ? { kind: 'refused', issues } : { kind: 'unchanged' };
 
   const event = eventOf(before, task);
-  const barred = event === undefined ? statusIssue(before, task) : barredBy(before, task, event);
+  const barred = event === undefined ? statusIssue(before, task) : barredBy(before, task, event, context);
   if (barred !== undefined) return { kind: 'refused', issues: [...issues, barred] };
 
   const notes = notesAdded(before, task);
@@ -113,13 +116,21 @@ function eventOf(before: Task, task: Task): ClientEvent | undefined {
 }
 
 /** What the state machine says against an event. A note or an owner may be written while a claim may. */
-function barredBy(before: Task, task: Task, event: ClientEvent): DecisionIssue | undefined {
-  const state = reviewStatusOf(before) ?? 'awaiting-review';
+function barredBy(
+  before: Task,
+  task: Task,
+  event: ClientEvent,
+  { isInDoubt = false }: AssessContext,
+): DecisionIssue | undefined {
+  const shown = reviewStatusOf(before) ?? 'awaiting-review';
+  const state = isInDoubt && WAITING.has(shown) ? 'decision-sending' : shown;
   const move = REVIEW_MACHINE[state][event === 'annotates' ? 'client-claims' : event];
   if (move.kind !== 'refuse') return undefined;
   const expression = event === 'annotates' ? 'Task' : 'Task.status';
   return { code: move.code, expression, text: refusalText(move.code, before.status, task.status) };
 }
+
+const WAITING: ReadonlySet<string> = new Set(['decision-queued', 'awaiting-user-authorisation']);
 
 function statusIssue(before: Task, task: Task): DecisionIssue {
   const expression = 'Task.status';
@@ -135,7 +146,8 @@ function statusIssue(before: Task, task: Task): DecisionIssue {
 }
 
 function refusalText(code: DecisionIssue['code'], from: Task['status'], to: Task['status']): string {
-  if (code === 'task-in-flight') return 'The decision is on its way to e-RS and can no longer be changed.';
+  if (code === 'task-in-flight')
+    return 'The decision is on its way to e-RS and can no longer be changed; $ers-reopen gives it back once e-RS is known not to have it.';
   if (code === 'task-closed')
     return 'The review is closed; follow later work in a Task of your own (basedOn this one).';
   return from === to

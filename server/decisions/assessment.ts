@@ -18,6 +18,8 @@ export interface AssessContext {
   readonly currentPriority?: ErsPriority;
   /** References to DocumentReferences that may be sent with a decision on this Task (T-6). */
   readonly usableAttachments: ReadonlySet<string>;
+  /** An attempt of the queued decision may have been recorded: it is on its way, whatever the Task says (D3, 4.5). */
+  readonly isInDoubt?: boolean;
   /** Default 2,000 (T-2). */
   readonly maxCommentLength?: number;
 }

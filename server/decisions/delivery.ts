@@ -13,15 +13,21 @@ export interface DeliveryPolicy {
   /** E-9a: the attempts or the time after which a decision that is known not to be applied is given back. */
   readonly maxAttempts: number;
   readonly maxAgeMs: number;
+  /** How long an attempt may still be at work in e-RS after it was started. */
+  readonly attemptMaxMs: number;
   /** After a 409 with unchanged content (4.5). */
   readonly conflictResend: 'when-unchanged' | 'never';
 }
+
+/** Longer than any call is waited for. */
+export const ATTEMPT_MAX_MS = 300_000;
 
 export const DEFAULT_DELIVERY_POLICY: DeliveryPolicy = {
   delayMs: 0,
   authorisationTimeoutMs: 24 * 3_600_000,
   maxAttempts: 12,
   maxAgeMs: 4 * 3_600_000,
+  attemptMaxMs: ATTEMPT_MAX_MS,
   conflictResend: 'when-unchanged',
 };
 
@@ -58,9 +64,22 @@ const plus = (instant: string, ms: number): string => new Date(Date.parse(instan
  */
 const isInDoubt = (decision: QueuedDecision): boolean => decision.code === 'accept' && decision.probeUsed;
 
+/** When the latest attempt of a decision was started whose outcome nobody heard; undefined: there is none. */
+export const doubtedAtOf = ({ lastAttempt, doubtedAt }: QueuedDecision): string | undefined =>
+  lastAttempt?.outcome === 'unknown' ? lastAttempt.startedAt : doubtedAt;
+
+/** Until when an attempt that nobody heard the end of may be recorded after all, although reading showed nothing of it. */
+const inDoubtUntil = (decision: QueuedDecision, { attemptMaxMs }: DeliveryPolicy): string => {
+  const at = doubtedAtOf(decision);
+  return at === undefined ? '' : plus(at, attemptMaxMs);
+};
+
 /** Whether e-RS is known to have recorded no attempt of a decision, so that the review may be open again (E-9a, D3). */
-export const isKnownNotApplied = (decision: QueuedDecision): boolean =>
-  !decision.isUnknowable && decision.lastAttempt?.outcome !== 'unknown' && !isInDoubt(decision);
+export const isKnownNotApplied = (decision: QueuedDecision, now: string, policy: DeliveryPolicy): boolean =>
+  !decision.isUnknowable &&
+  inDoubtUntil(decision, policy) <= now &&
+  decision.lastAttempt?.outcome !== 'unknown' &&
+  !isInDoubt(decision);
 
 /**
  * The step for a decision at rest. An unsettled attempt is settled before anything else, also after a restart (D2).
@@ -82,7 +101,8 @@ export function nextDelivery(
   if (mustWait) {
     if (isInDoubt(decision)) return { kind: 'unknowable' };
     const expiresAt = plus(decision.queuedAt, policy.authorisationTimeoutMs);
-    return expiresAt <= now ? { kind: 'expired' } : { kind: 'await-user' };
+    if (expiresAt > now) return { kind: 'await-user' };
+    return decision.wasUnknown ? { kind: 'reread', why: 'unknown', afterMs: 0 } : { kind: 'expired' };
   }
   if (decision.nextAttemptAt !== undefined && decision.nextAttemptAt > now)
     return { kind: 'wait', until: decision.nextAttemptAt };
@@ -120,7 +140,7 @@ export function afterAnswer(
     case 'ok':
       return { kind: 'recorded' };
     case 'retry': {
-      const step = again(decision, fate.afterMs, situation, policy);
+      const step = again(heard(decision), fate.afterMs, situation, policy);
       // Before it is given back, reading tells whether a 503 spoke the truth.
       return step.kind === 'give-back' && decision.wasUnknown ? { kind: 'reread', why: 'unknown', afterMs: 0 } : step;
     }
@@ -132,6 +152,16 @@ export function afterAnswer(
       return afterRefusal(decision, fate, situation, policy);
   }
 }
+
+/** The answer to the last attempt was heard: it is at work no more. */
+const heard = ({ lastAttempt, ...decision }: QueuedDecision): QueuedDecision =>
+  lastAttempt === undefined ? decision : { ...decision, lastAttempt: { ...lastAttempt, outcome: 'not-applied' } };
+
+/** What a decision carries from now on whose last attempt nobody heard the end of. */
+export const inDoubt = (decision: QueuedDecision): Pick<QueuedDecision, 'wasUnknown' | 'doubtedAt'> => ({
+  wasUnknown: true,
+  ...(decision.lastAttempt === undefined ? {} : { doubtedAt: decision.lastAttempt.startedAt }),
+});
 
 /**
  * The decision as an answer leaves it. A 503 says that nothing was done (E-8), but a gateway says it too whose backend went
@@ -152,6 +182,7 @@ const OWN_DOING: ReadonlySet<string | undefined> = new Set([
   'UNABLE_TO_CANCEL_APPOINTMENT',
   'INVALID_STATE',
   'DUPLICATE_FILENAME',
+  undefined, // an answer that cannot be read may be any of them
 ]);
 
 function afterRefusal(
@@ -163,7 +194,7 @@ function afterRefusal(
   const refusal = fate.refusal ?? {};
   if (isInDoubt(decision)) return { kind: 'unknowable' };
   if (fate.code === 'ERS_FORBIDDEN' || fate.code === 'ERS_USER_SESSION_ENDED') return { kind: 'await-user' };
-  if (fate.code === 'ERS_APPLICATION_REFUSED') return again(decision, 0, situation, policy);
+  if (fate.code === 'ERS_APPLICATION_REFUSED') return again(heard(decision), 0, situation, policy);
   if (decision.wasUnknown && (OWN_DOING.has(refusal.ersCode) || fate.code === 'ERS_NOT_FOUND')) {
     // For an accept no reading can tell (4.5).
     return decision.code === 'accept' ? { kind: 'unknowable' } : { kind: 'reread', why: 'unknown', afterMs: 0 };
@@ -179,7 +210,10 @@ function again(
   policy: DeliveryPolicy,
 ): DeliveryStep {
   const waitMs = Math.max(afterMs, backoffMs(decision.attempts - 1, random));
-  if (isExhausted(decision, now, policy)) return giveBack(decision);
+  if (isExhausted(decision, now, policy)) {
+    const until = inDoubtUntil(decision, policy);
+    return until > now && !isInDoubt(decision) ? { kind: 'again', at: until } : giveBack(decision);
+  }
   if (isInDoubt(decision)) return { kind: 'reread', why: 'unknown', afterMs: waitMs };
   return { kind: 'again', at: plus(now, waitMs) };
 }
@@ -209,7 +243,11 @@ export function afterReread(
       return isSame && isSameVersion && !isExhausted(decision, now, policy)
         ? { ...resend, at: plus(now, backoffMs(decision.attempts - 1, situation.random)) }
         : { kind: 'unknowable' };
-    if (isSameVersion) return again(decision, 0, situation, policy);
+    if (isSameVersion) {
+      if (plus(decision.queuedAt, policy.authorisationTimeoutMs) > now) return again(decision, 0, situation, policy);
+      const until = inDoubtUntil(decision, policy);
+      return until > now ? { kind: 'again', at: until } : { kind: 'expired' };
+    }
     // An accept leaves no trace: one probe may tell, then only the worklist can.
     if (isSame) return resend;
     if (decision.code === 'accept') return { kind: 'unknowable' };

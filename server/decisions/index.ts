@@ -7,6 +7,7 @@ export {
   afterReread,
   DEFAULT_DELIVERY_POLICY,
   doubted,
+  inDoubt,
   isKnownNotApplied,
   nextDelivery,
 } from './delivery.ts';

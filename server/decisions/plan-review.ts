@@ -14,7 +14,7 @@ import {
   withReviewStatus,
 } from '../../mappings/index.ts';
 import { type AlertCode, CODES, type DispatchRecord } from '../core/index.ts';
-import { showsOutcome } from './delivery.ts';
+import { ATTEMPT_MAX_MS, showsOutcome } from './delivery.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { groupOf, REVIEW_MACHINE } from './machine.ts';
 import { recorded } from './outcomes.ts';
@@ -127,9 +127,6 @@ function recordedLate({ referral, now }: ReviewSituation, latest: Episode, decis
   const answer = { version, at: now, ...(priority === undefined ? {} : { priority }) };
   return { kind: 'close', ...recorded(step, decision, answer), alerts: [] };
 }
-
-/** How long an attempt may still be at work in e-RS after it was started; longer than any call is waited for. */
-const ATTEMPT_MAX_MS = 300_000;
 
 /**
  * Reading the referral could not tell whether the last attempt was applied; a complete worklist that was polled later

@@ -7,7 +7,15 @@ import {
   toErsPriority,
   withReviewStatus,
 } from '../../mappings/index.ts';
-import type { DispatchRecord, ErsReferral, ErsRefusal, Fate, TransactionEntry, UserSession } from '../core/index.ts';
+import {
+  backoffMs,
+  type DispatchRecord,
+  type ErsReferral,
+  type ErsRefusal,
+  type Fate,
+  type TransactionEntry,
+  type UserSession,
+} from '../core/index.ts';
 import {
   type Attempt,
   afterAnswer,
@@ -15,6 +23,7 @@ import {
   doubted,
   exhausted,
   expired,
+  inDoubt,
   nextDelivery,
   type QueuedDecision,
   refusedByErs,
@@ -228,8 +237,9 @@ async function answered(
     isDirty: false,
   };
   if (fate.kind === 'reread' || (step.kind === 'reread' && step.why === 'unknown')) {
-    const noted =
-      step.kind === 'reread' && step.why === 'unknown' ? { ...decision, wasUnknown: true } : settledAttempt(decision);
+    // A 503 was heard: its attempt is at work no more, and what it says is checked by reading.
+    const isUnheard = step.kind === 'reread' && step.why === 'unknown' && fate.kind === 'reread';
+    const noted = isUnheard ? { ...decision, ...inDoubt(decision) } : restedAttempt(options, decision);
     const written = await write(
       options,
       hand,
@@ -251,6 +261,12 @@ const settledAttempt = (decision: QueuedDecision): QueuedDecision =>
   decision.lastAttempt === undefined
     ? decision
     : { ...decision, lastAttempt: { ...decision.lastAttempt, outcome: 'not-applied' } };
+
+/** Not applied, and not tried again at once where reading e-RS, which would say how to go on, fails (E-8). */
+const restedAttempt = ({ clock, random }: DispatchRoom, decision: QueuedDecision): QueuedDecision => ({
+  ...settledAttempt(decision),
+  nextAttemptAt: new Date(clock.now().getTime() + backoffMs(decision.attempts - 1, random())).toISOString(),
+});
 
 function audit(
   options: DispatchRoom,

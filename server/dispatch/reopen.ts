@@ -32,7 +32,9 @@ export async function reopen(options: DispatchRoom, find: Find): Promise<EngineA
       // Reading e-RS has opened it: the referral has changed, and ours was not recorded (4.5).
       return hasRead ? { ok: true, value: undefined } : { ok: false, code: 'nothing-to-reopen' };
     }
-    if (isKnownNotApplied(decision)) {
+    const now = options.clock.now().toISOString();
+    const isRead = hasRead || !decision.wasUnknown;
+    if (isRead && isKnownNotApplied(decision, now, options.policy)) {
       const written = await writeStep(options, review, reopenedByOperator(step, decision));
       if (written.ok) {
         options.log.info('dispatch.decision.reopened', { taskId, decision: decision.code, attempt: decision.attempts });

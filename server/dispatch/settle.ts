@@ -5,6 +5,8 @@ import {
   afterReread,
   type DeliveryStep,
   exhausted,
+  expired,
+  inDoubt,
   planConflict,
   planReview,
   type QueuedDecision,
@@ -206,6 +208,7 @@ function settledWrites(
   const notApplied: QueuedDecision = {
     ...decision,
     wasUnknown: isUnknown,
+    ...(decision.lastAttempt?.outcome === 'unknown' ? inDoubt(decision) : {}),
     ...(decision.lastAttempt && { lastAttempt: { ...decision.lastAttempt, outcome: 'not-applied' as const } }),
   };
   switch (step.kind) {
@@ -224,8 +227,9 @@ function settledWrites(
     }
     case 'send': {
       const probe = decision.code === 'accept' && isUnknown;
+      const { nextAttemptAt: _, ...ready } = notApplied;
       const next: QueuedDecision = {
-        ...notApplied,
+        ...ready,
         probeUsed: decision.probeUsed || probe,
         resendUsed: decision.resendUsed || why === 'conflict',
         ...(step.at === undefined ? {} : { nextAttemptAt: step.at }),
@@ -243,6 +247,8 @@ function settledWrites(
               alerts: ['outcome-unknown'],
             },
           };
+    case 'expired':
+      return { step, writes: { ...expired({ task: record.baseline, record }, decision), alerts: [] } };
     case 'give-back':
       return { step, writes: { ...exhausted({ task: record.baseline, record }, decision), alerts: [] } };
     case 'conflict': {

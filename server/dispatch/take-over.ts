@@ -97,7 +97,9 @@ export function refuse(
   forged: readonly string[],
 ): TakenOver {
   const isBeingSent =
-    record.decision?.lastAttempt?.outcome === 'unknown' || reviewStatusOf(record.baseline) === 'decision-sending';
+    record.decision?.wasUnknown ||
+    record.decision?.lastAttempt?.outcome === 'unknown' ||
+    reviewStatusOf(record.baseline) === 'decision-sending';
   if (record.ended !== undefined || isBeingSent) {
     return {
       step: { task: record.baseline, record },

@@ -47,6 +47,7 @@ export async function readRules(
   const context: AssessContext = {
     rejectionReasons: reference.value.reasons,
     usableAttachments: usable.value,
+    ...(record.decision?.wasUnknown ? { isInDoubt: true } : {}),
     ...(currentPriority === undefined ? {} : { currentPriority }),
   };
   return { ok: true, value: { context, reference: reference.value } };

@@ -156,10 +156,11 @@ describe('e-RS’s answer', () => {
     expect(answer(failed('refused', 'ERS_BUSINESS_RULE', refusal))).toMatchObject({ kind: 'refused', refusal });
   });
 
-  test.each(['INVALID_REQUEST_STATE', 'NO_RELATIONSHIP', 'UNABLE_TO_CANCEL_APPOINTMENT'])(
+  test.each(['INVALID_REQUEST_STATE', 'NO_RELATIONSHIP', 'UNABLE_TO_CANCEL_APPOINTMENT', undefined])(
     'D3: %s after an uncertain attempt may be our own doing: an accept becomes unknowable, all else is read again',
     (ersCode) => {
-      const fate = failed('refused', 'ERS_BUSINESS_RULE', { status: 422, ersCode });
+      const refusal = { status: 422, ...(ersCode === undefined ? {} : { ersCode }) };
+      const fate = failed('refused', 'ERS_BUSINESS_RULE', refusal);
       expect(answer(fate, attempted('accept', { wasUnknown: true }))).toEqual({ kind: 'unknowable' });
       for (const code of ['reject', 'redirect', 'return-with-advice'] as const)
         expect(answer(fate, attempted(code, { wasUnknown: true }))).toEqual({
@@ -256,7 +257,19 @@ describe('the referral, read again (4.5)', () => {
   );
 
   test('E-9a: a lost last attempt that a fresh reading shows not to be applied gives the decision back', () => {
-    expect(reread(attempted('reject', { attempts: 12 }), 'unknown', {})).toEqual({ kind: 'give-back' });
+    const last = attempted('reject', { attempts: 12 });
+    // A request that nobody heard the end of may be at work in e-RS still: reading tells for good only when it cannot.
+    expect(reread(last, 'unknown', {})).toEqual({ kind: 'again', at: instantIn(policy.attemptMaxMs) });
+    expect(reread(last, 'unknown', {}, { ...policy, attemptMaxMs: 0 })).toEqual({ kind: 'give-back' });
+  });
+
+  test('D3 E-9b: one that waited for a clinician too long, with an attempt in doubt, expires only after e-RS was read anew', () => {
+    const doubted = attempted('reject', { wasUnknown: true, doubtedAt: instantIn(0) }, { outcome: 'not-applied' });
+    const late = instantIn(24 * HOUR);
+    expect(next(doubted, { channel: 'none', now: late })).toEqual({ kind: 'reread', why: 'unknown', afterMs: 0 });
+    const patient = { ...policy, authorisationTimeoutMs: 0 };
+    expect(reread(doubted, 'unknown', {}, patient)).toEqual({ kind: 'again', at: instantIn(policy.attemptMaxMs) });
+    expect(reread(doubted, 'unknown', {}, { ...patient, attemptMaxMs: 0 })).toEqual({ kind: 'expired' });
   });
 
   test('D2: a lost accept is probed once when the version moved and the content did not; then only a worklist can tell', () => {

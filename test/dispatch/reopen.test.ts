@@ -63,7 +63,7 @@ describe('$ers-reopen', () => {
   }, 30_000);
 
   test('E-9a: a decision in doubt is given back once e-RS, read anew, shows that it was not applied', async () => {
-    await using ward = await openWard({ isSignedIn: false });
+    await using ward = await openWard({ isSignedIn: false, policy: { attemptMaxMs: 0 } });
     const ubrn = await leftInDoubt(ward, reject, 'A014', 'lose-request');
     expect(await reopen(ward, ubrn)).toEqual({ ok: false, code: 'ers-unavailable' });
     expect(businessStatusOf(await ward.taskOf(ubrn))).toBe('decision-sending');
@@ -71,6 +71,14 @@ describe('$ers-reopen', () => {
     expect(await reopen(ward, ubrn)).toEqual({ ok: true, value: undefined });
     expect(await shownOf(ward, ubrn)).toEqual(GIVEN_BACK);
     expect(await successes(ward, 'A014', ubrn)).toBe(0);
+  }, 30_000);
+
+  test('D3: while its request may still be at work in e-RS a decision is not given back, whatever reading shows', async () => {
+    await using ward = await openWard({ isSignedIn: false });
+    const ubrn = await leftInDoubt(ward, reject, 'A014', 'lose-request');
+    await ward.control('DELETE', 'faults');
+    expect(await reopen(ward, ubrn)).toEqual({ ok: false, code: 'outcome-unknown' });
+    expect((await ward.taskOf(ubrn)).status).toBe('rejected');
   }, 30_000);
 
   test('D3: a decision that e-RS did record is not given back: the Task ends as it was decided', async () => {

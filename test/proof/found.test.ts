@@ -38,6 +38,61 @@ describe('what the proof has found', () => {
     );
   }, 30_000);
 
+  test('D3: a decision whose first request is still at work in e-RS cannot be taken back or spoilt (seeds 3119, 4426)', async () => {
+    const slow = { endpoint: 'A028', kind: 'delay', times: 1, after: 0, delayMs: 170_000 };
+    for (const meddling of [
+      { do: 'touch', on: 0, how: 'take-back', door: 'store', afterMs: 200_000 },
+      { do: 'touch', on: 0, how: 'take-back', door: 'facade', afterMs: 200_000 },
+      { ...decision(0), on: 0, afterMs: 200_000 },
+    ] satisfies Step[]) {
+      const script: Step[] = [
+        referral('triage'),
+        referral('booked-direct'),
+        later,
+        { do: 'fault', fault: slow, afterMs: 0 },
+        { ...decision(1), on: 0, afterMs: 5_000 },
+        // The process dies over another referral, and what it has sent comes to e-RS in its time.
+        { do: 'kill', doors: 0, phase: 'after', downMs: 30_000, afterMs: 0 },
+        { do: 'refresh', on: 1, afterMs: 60_000 },
+        meddling,
+      ];
+      const { violations, trace, notes } = await run(4, script, { isTraced: true });
+      const opened = trace.filter((line) => /: (requested|received), (decision-invalid|under-review)/.test(line));
+      expect([meddling, violations, opened]).toEqual([meddling, [], []]);
+      expect(notes.get('ended returned-with-advice')).toBe(1);
+    }
+  }, 30_000);
+
+  test('T-7: what somebody forged in the store does not become the truth by a later change through the facade (seed 5413)', async () => {
+    const script: Step[] = [
+      referral('triage'),
+      later,
+      { do: 'spoil', on: 1, how: 'move-focus', afterMs: 5_000 },
+      { do: 'touch', on: 1, how: 'owner', door: 'facade', afterMs: 70_000 },
+    ];
+    expect(await broken(5413, script, nobodyTells)).toEqual([]);
+  }, 30_000);
+
+  test('E-8: a 409 after which reading fails is not answered by the same request again and again (seed 4709)', async () => {
+    const script: Step[] = [
+      { do: 'session', is: 'in', afterMs: 0 },
+      referral('booked-direct'),
+      later,
+      { do: 'happen', on: 0, event: 'internal-version-bump', afterMs: 0 },
+      {
+        do: 'fault',
+        fault: { endpoint: 'A005', kind: 'lose-answer', times: 9, after: 0 },
+        afterMs: 0,
+      },
+      { ...decision(0), afterMs: 60_000 },
+    ];
+    const { violations, trace } = await run(4, script, { isTraced: true });
+    const at = trace.flatMap((line) => (/: A013 .*→ 409/.test(line) ? [Number.parseFloat(line)] : []));
+    expect(violations).toEqual([]);
+    // Nine times reading failed: tried every other second it would be over in twenty.
+    expect((at.at(-1) ?? 0) - (at[0] ?? 0)).toBeGreaterThan(30);
+  }, 30_000);
+
   test('E-8a: while e-RS holds a lock, attempts come at growing intervals and the decision is not given back in seconds (seed 1077)', async () => {
     const fault = { endpoint: 'A028', kind: 'status', status: 423, times: 9, after: 0 };
     const script: Step[] = [
