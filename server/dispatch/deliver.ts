@@ -158,6 +158,7 @@ async function send(
     {
       correlationId: attempt.correlationId,
       priority: 'decision',
+      signal: options.signal,
       ...(identified === undefined ? {} : { session: identified.session }),
     },
   );
