@@ -110,7 +110,7 @@ export function buildActiveEngine(options: ActiveEngineOptions): ActiveEngine {
     fetch: (ubrn) => intake.fetch(ubrn),
     refresh: (serviceRequestId) => intake.refresh(serviceRequestId),
     poll: (service, list) => intake.poll(service, list),
-    send: (taskId, session, store) => dispatch.send(taskId, session, store),
+    send: (taskId, session) => dispatch.send(taskId, session),
     reopen: (taskId) => dispatch.reopen(taskId),
     wake: (taskId) => dispatch.wake(taskId),
     async reconcile() {

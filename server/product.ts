@@ -162,7 +162,7 @@ function engineInCharge(active: () => ActiveEngine | undefined, mayStandBy: () =
   return {
     fetch: async (ubrn) => active()?.fetch(ubrn) ?? unavailable,
     refresh: async (serviceRequestId) => active()?.refresh(serviceRequestId) ?? unavailable,
-    send: async (taskId, session, store) => active()?.send(taskId, session, store) ?? unavailable,
+    send: async (taskId, session) => active()?.send(taskId, session) ?? unavailable,
     reopen: async (taskId) => active()?.reopen(taskId) ?? unavailable,
     poll: async (service, list) => active()?.poll(service, list) ?? unavailable,
     reconcile: async () => active()?.reconcile() ?? unavailable,

@@ -27,12 +27,8 @@ export interface Engine {
   fetch(ubrn: Ubrn): Promise<EngineAnswer<{ serviceRequestId: string }>>;
   /** Reads the referral from e-RS now and lands it (`$ers-refresh`, and before a claim is answered: T-11). */
   refresh(serviceRequestId: string): Promise<EngineAnswer<{ changed: boolean }>>;
-  /**
-   * Sends the Task's queued or waiting decision with this session (4.7); resolves when its fate is on the Task.
-   * @param store writes the decision first; called once e-RS has said whose session it is, so that nobody else's is
-   *   used for it. Not called: e-RS refused the session. False: not stored, and there is nothing to send
-   */
-  send(taskId: string, session: UserSession, store?: () => Promise<boolean>): Promise<EngineAnswer<void>>;
+  /** Sends the Task's queued or waiting decision with this session (4.7); resolves when its fate is on the Task. */
+  send(taskId: string, session: UserSession): Promise<EngineAnswer<void>>;
   /** Gives a decision back that is stuck on its way, where e-RS is known not to have recorded it (`$ers-reopen`, E-9a). */
   reopen(taskId: string): Promise<EngineAnswer<void>>;
   /** Reads a worklist now, by a poll of the ledger (`$ers-poll`); undefined: the list whose turn it is. */

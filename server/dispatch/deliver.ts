@@ -158,7 +158,6 @@ async function send(
     {
       correlationId: attempt.correlationId,
       priority: 'decision',
-      signal: options.signal,
       ...(identified === undefined ? {} : { session: identified.session }),
     },
   );

@@ -19,8 +19,8 @@ export interface Dispatch {
   stop(): Promise<void>;
   /** A Task changed: look soon. */
   wake(taskId?: string): void;
-  /** See `Engine.send`. */
-  send(taskId: string, session: UserSession, store?: () => Promise<boolean>): Promise<EngineAnswer<void>>;
+  /** Sends a Task's decision with a clinician's session (4.7); resolves when its fate is on the Task. */
+  send(taskId: string, session: UserSession): Promise<EngineAnswer<void>>;
   /** Gives a stuck decision back where e-RS is known not to have recorded it (E-9a). */
   reopen(taskId: string): Promise<EngineAnswer<void>>;
   /** Scans, and resolves when nothing is due any more; for tests and for shutdown. */
@@ -37,12 +37,6 @@ const DECIDED_QUERIES = [
   'business-status=decision-queued,decision-sending,awaiting-user-authorisation',
 ];
 const PAGE = '&_count=200&_sort=authored-on';
-/** How long a review keeps its place among those handled at the same time, however long e-RS takes. */
-const SHARE_MS = 2_000;
-/** Times `parallel`: so many are in hand at most, those that wait for e-RS included. */
-const CROWD = 20;
-/** How long calls under way are waited for when the process stops. */
-const STOP_PATIENCE_MS = 5_000;
 
 export function createDispatch(options: DispatchOptions): Dispatch {
   const { store, clock, log, alerts, turns } = options;
@@ -53,21 +47,14 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     notStanding.add(taskId);
     standing = undefined;
   };
-  /** Ends the calls that are under way when the process stops; how they ended is read from e-RS afterwards (D2). */
-  const abandoned = new AbortController();
-  const room: DispatchRoom = {
-    ...options,
-    people: createPeople(store, options.ids),
-    forgetSession,
-    signal: abandoned.signal,
-  };
+  const room: DispatchRoom = { ...options, people: createPeople(store, options.ids), forgetSession };
   const stopped = new AbortController();
   /** Task id → the monotonic time from which it is due; what is absent rests. */
   const due = new Agenda();
   /** Sessions handed in with a Task, in memory only, until its decision is settled. */
   const sessions = new Map<string, IdentifiedSession>();
   const reviews = new KnownReviews();
-  const running = new Map<string, { readonly work: Promise<void>; readonly startedMs: number }>();
+  const running = new Map<string, Promise<void>>();
   let standing: IdentifiedSession | undefined;
   let ring = () => {};
   let loops: Promise<unknown> = Promise.resolve();
@@ -152,7 +139,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     if (options.standingSession === undefined) return undefined;
     const session = await options.standingSession();
     if (session === undefined || session.token === standing?.session.token) return session && standing;
-    const identified = await identify(room, session);
+    const identified = await identify(options.ers, session);
     standing = identified.ok ? identified.value : undefined;
     return standing;
   }
@@ -182,7 +169,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
         running.delete(taskId);
         ring();
       });
-    running.set(taskId, { work, startedMs: clock.monotonicMs() });
+    running.set(taskId, work);
   }
 
   /** Starts what is due, as far as there is room; answers when the next one will be. */
@@ -190,20 +177,11 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     const nowMs = clock.monotonicMs();
     let nextMs = Number.POSITIVE_INFINITY;
     for (const [taskId, atMs] of due.entries()) {
-      const freeMs = placeFreeMs(nowMs);
-      if (freeMs > nowMs) return Math.min(nextMs, freeMs);
+      if (running.size >= options.parallel) return nextMs;
       if (atMs > nowMs || running.has(taskId)) nextMs = Math.min(nextMs, atMs > nowMs ? atMs : nextMs);
       else run(taskId);
     }
     return nextMs;
-  }
-
-  /** When there is a place: what has waited for e-RS for long leaves its place to others, up to a bound of memory. */
-  function placeFreeMs(nowMs: number): number {
-    if (running.size >= options.parallel * CROWD) return Number.POSITIVE_INFINITY;
-    const prompt = [...running.values()].filter(({ startedMs }) => nowMs - startedMs < SHARE_MS);
-    if (prompt.length < options.parallel) return nowMs;
-    return Math.min(...prompt.map(({ startedMs }) => startedMs)) + SHARE_MS;
   }
 
   async function work(): Promise<void> {
@@ -278,35 +256,17 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       stopped.abort();
       ring();
       await loops;
-      const inHand = Promise.all([...running.values()].map(({ work }) => work));
-      const patience = new AbortController();
-      await Promise.race([inHand, clock.sleep(STOP_PATIENCE_MS, patience.signal)]);
-      patience.abort();
-      abandoned.abort();
-      await inHand;
+      await Promise.all(running.values());
     },
     wake(taskId) {
       if (taskId === undefined) void scan();
       else schedule(taskId, clock.monotonicMs());
     },
-    async send(taskId, session, storeDecision) {
-      const identified = await identify(room, session);
-      const isRefused =
-        !identified.ok && (identified.code === 'ERS_FORBIDDEN' || identified.code === 'ERS_USER_SESSION_ENDED');
-      if (!identified.ok && (storeDecision === undefined || isRefused)) return identified;
-      const before = await loadReview(store, taskId, reviews.keyOf(taskId));
-      if (!before.ok) return { ok: false, code: 'store-unavailable' };
-      if (before.value === undefined) return { ok: false, code: 'resource-not-found' };
-      // In the referral's turn: whoever comes next finds the decision and whose it is together.
-      const isStored = await turns.take(before.value.record.data.ubrn, async () => {
-        if (storeDecision !== undefined && !(await storeDecision())) return false;
-        notStanding.add(taskId);
-        if (identified.ok) sessions.set(taskId, identified.value);
-        return true;
-      });
-      if (!isStored) return { ok: false, code: 'version-conflict' };
-      await handle(taskId);
+    async send(taskId, session) {
+      const identified = await identify(options.ers, session);
       if (!identified.ok) return identified;
+      sessions.set(taskId, identified.value);
+      await handle(taskId);
       const after = await loadReview(store, taskId, reviews.keyOf(taskId));
       if (!after.ok) return { ok: false, code: 'store-unavailable' };
       if (after.value === undefined) return { ok: false, code: 'resource-not-found' };
@@ -327,10 +287,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       const nowMs = clock.monotonicMs();
       while (running.size > 0 || [...due.entries()].some(([, atMs]) => atMs <= nowMs)) {
         ring();
-        await Promise.race([
-          ...[...running.values()].map(({ work }) => work),
-          new Promise((resolve) => setImmediate(resolve)),
-        ]);
+        await Promise.race([...running.values(), new Promise((resolve) => setImmediate(resolve))]);
       }
     },
     sweep,

@@ -33,8 +33,6 @@ export interface DispatchOptions {
 /** The room, furnished: what its files hand to each other. */
 export interface DispatchRoom extends DispatchOptions {
   readonly people: People;
-  /** Ends calls of e-RS that are under way. */
-  readonly signal: AbortSignal;
   /** E-7: the session with which e-RS refused this Task's decision is not tried on it again. */
   readonly forgetSession: (taskId: string) => void;
 }

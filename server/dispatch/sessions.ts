@@ -1,10 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { EngineAnswer, UserSession } from '../core/index.ts';
+import type { EngineAnswer, ErsClient, UserSession } from '../core/index.ts';
 import type { IdentifiedSession } from './deliver.ts';
-import type { DispatchRoom } from './room.ts';
-
-/** Somebody waits for the answer; a decision that came with the session is kept and waits for another one. */
-const PATIENCE_MS = 4_000;
 
 /** Roles that may record a review's outcome (provider-api 1.3). */
 const REVIEWERS = new Set(['SERVICE_PROVIDER_CLINICIAN', 'SERVICE_PROVIDER_CLINICIAN_ADMIN']);
@@ -13,15 +9,8 @@ const REVIEWERS = new Set(['SERVICE_PROVIDER_CLINICIAN', 'SERVICE_PROVIDER_CLINI
  * Asks e-RS whom a session belongs to, and that he holds the role at the organisation that he claims (A030, 4.7).
  * Codes: ERS_FORBIDDEN, ERS_USER_SESSION_ENDED, or what kept e-RS from answering
  */
-export async function identify(
-  { ers, clock, signal }: Pick<DispatchRoom, 'ers' | 'clock' | 'signal'>,
-  session: UserSession,
-): Promise<EngineAnswer<IdentifiedSession>> {
-  const waited = new AbortController();
-  void clock.sleep(PATIENCE_MS, waited.signal).then(() => waited.abort());
-  const about = { correlationId: randomUUID(), priority: 'decision' as const, session };
-  const answer = await ers.fetchOwnRoles({ ...about, signal: AbortSignal.any([signal, waited.signal]) });
-  waited.abort();
+export async function identify(ers: ErsClient, session: UserSession): Promise<EngineAnswer<IdentifiedSession>> {
+  const answer = await ers.fetchOwnRoles({ correlationId: randomUUID(), priority: 'decision', session });
   if (answer.kind !== 'ok') {
     return { ok: false, code: answer.code, ...('afterMs' in answer ? { retryAfterMs: answer.afterMs } : {}) };
   }

@@ -123,7 +123,7 @@ export async function settle(
 ): Promise<Next> {
   const { taskId, ubrn } = review.record.data;
   const correlationId = decision.lastAttempt?.correlationId ?? randomUUID();
-  const read = await options.ers.fetchReferral(ubrn, { correlationId, priority: 'decision', signal: options.signal });
+  const read = await options.ers.fetchReferral(ubrn, { correlationId, priority: 'decision' });
   if (read.kind !== 'ok') {
     options.log.warn('dispatch.referral.unread', { taskId, code: read.code, correlationId });
     const isHidden = read.kind === 'refused';
@@ -164,7 +164,7 @@ export async function settle(
 export async function follow(options: DispatchRoom, { record }: Review): Promise<void> {
   const { taskId, ubrn } = record.data;
   const correlationId = randomUUID();
-  const read = await options.ers.fetchReferral(ubrn, { correlationId, priority: 'decision', signal: options.signal });
+  const read = await options.ers.fetchReferral(ubrn, { correlationId, priority: 'decision' });
   if (read.kind !== 'ok')
     return options.log.warn('dispatch.referral.unread', { taskId, code: read.code, correlationId });
   await options.landing.land({

@@ -75,7 +75,7 @@ export async function uploadNext(
   const { taskId, ubrn } = record;
   const fate = await options.ers.uploadFile(
     { ubrn, fileName, contentType, size, stream },
-    { correlationId, priority: 'decision', session: identified.session, signal: options.signal },
+    { correlationId, priority: 'decision', session: identified.session },
   );
   options.log[fate.kind === 'ok' ? 'info' : 'warn']('dispatch.file.answered', {
     taskId,

@@ -134,26 +134,13 @@ async function storeDecision(
   if (session === undefined && requireUserSession) return refuse('user-session-required');
   // A session cannot wait: without an engine to use it the decision would be stored but not sent (architecture 3).
   if (session && engine.readiness().rooms['dispatch'] === 'stopped') return refuse('engine-unavailable');
-  const write = () => store.update(stamped(room, before, task), { ifMatch: before.meta.versionId });
+  const written = await store.update(stamped(room, before, task), { ifMatch: before.meta.versionId });
+  if (!written.ok) return refuseForStore(written);
   if (session === undefined) {
-    const written = await write();
-    if (!written.ok) return refuseForStore(written);
     engine.wake(before.id);
     return answerTask(call, written.value, undefined);
   }
-  let isGivenUp = false;
-  let writing: ReturnType<typeof write> | undefined;
-  const sending = engine.send(before.id, session, async () => {
-    if (isGivenUp) return false;
-    writing = write();
-    return (await writing).ok;
-  });
-  const sent = await within(room.clock, room.limits.sendWaitMs, sending);
-  isGivenUp = true;
-  // e-RS refused the session, or something else is being done for this referral: the client has to know that nothing is stored.
-  if (writing === undefined) return sent.isLate || sent.value.ok ? refuse('ers-unavailable') : refuse(sent.value.code);
-  const written = await writing;
-  if (!written.ok) return refuseForStore(written);
+  const sent = await within(room.clock, room.limits.sendWaitMs, engine.send(before.id, session));
   const notice: Notice | undefined =
     sent.isLate || sent.value.ok
       ? undefined

@@ -1,9 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Task } from '@medplum/fhirtypes';
-import { CODE_SYSTEM } from '../../mappings/index.ts';
 import type { TransactionEntry } from '../../server/core/index.ts';
 import { businessStatusOf } from '../sign-in.ts';
-import { openWard, reach, successes, type Ward } from './ward.ts';
+import { openWard, successes, type Ward } from './ward.ts';
 
 const PRIORITIES = ['ROUTINE', 'URGENT', 'TWO_WEEK_WAIT'] as const;
 const URGENCY: readonly string[] = ['TWO_WEEK_WAIT', 'URGENT', 'ROUTINE'];
@@ -88,39 +87,6 @@ describe('a referral whose calls always time out', () => {
     expect(calls).toHaveLength(31);
     expect(businessStatusOf(await ward.taskOf(hanging))).toBe('decision-sending');
     await ward.simulator.close(); // ends the call
-  }, 60_000);
-
-  test('leaves its place to others after its share, so that more of them than there are places hold up nobody', async () => {
-    await using ward = await openWard({ sweepEveryMs: SELDOM, scanEveryMs: SELDOM, parallel: 2 });
-    const priorities = await land(ward, 31);
-    const urgentFirst = [...priorities.keys()].reverse();
-    const [hanging, others] = [urgentFirst.slice(0, 5), urgentFirst.slice(5)];
-    for (const ubrn of hanging)
-      await ward.control('POST', 'faults', { endpoint: 'A013', kind: 'delay', delayMs: SELDOM, ubrn });
-    await acceptAllAtOnce(ward, priorities.keys());
-    await allAccepted(ward, others);
-    expect(await statusesOf(ward, hanging)).toEqual(new Set(['decision-sending']));
-    await ward.simulator.close(); // ends the calls
-  }, 60_000);
-
-  test('D2: holds up the end of the process for seconds only, and what became of it is read from e-RS after the next start', async () => {
-    await using ward = await openWard({ sweepEveryMs: SELDOM, scanEveryMs: SELDOM });
-    const [ubrn = ''] = [...(await land(ward, 3)).keys()];
-    const rejection = { system: CODE_SYSTEM.appointmentCancellationReason, code: 'SERVICE_INAPPROPRIATE' };
-    await ward.control('POST', 'faults', { endpoint: 'A014', kind: 'delay', delayMs: 9_000, times: 1 });
-    await ward.decide(ubrn, [
-      { op: 'replace', path: '/status', value: 'rejected' },
-      { op: 'add', path: '/statusReason', value: { coding: [rejection] } },
-    ]);
-    while ((await ward.calls('A014')).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
-    const startedMs = performance.now();
-    await ward.dispatch.stop();
-    expect(performance.now() - startedMs).toBeLessThan(8_000);
-    expect(businessStatusOf(await ward.taskOf(ubrn))).toBe('decision-sending');
-    while ((await successes(ward, 'A014', ubrn)) === 0) await new Promise((resolve) => setTimeout(resolve, 50));
-    await ward.restartDispatch();
-    expect(await reach(ward, ubrn, 'rejected')).toBe('rejected');
-    expect(await successes(ward, 'A014', ubrn)).toBe(1);
   }, 60_000);
 
   test('has one turn, then the next one has: even with a single place, and although it is the most urgent', async () => {

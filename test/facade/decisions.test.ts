@@ -362,36 +362,6 @@ describe('a clinician’s session', () => {
     expect(everything).not.toContain('a-synthetic-token');
   });
 
-  test.each([
-    ['ERS_USER_SESSION_ENDED', 401],
-    ['ERS_FORBIDDEN', 403],
-  ] as const)(
-    '4.7: that e-RS refuses (%s) decides nothing: the answer says so, and nothing is stored',
-    async (code, status_) => {
-      await using world = await startFacade();
-      world.engine.refusesSession = code;
-      const answer = await patch(world, status('accepted'), SESSION);
-      expect([answer.status, codesOf(answer.body)]).toEqual([status_, [code]]);
-      expect((await world.task()).status).toBe('requested');
-    },
-  );
-
-  test('4.7: while something else is done for the referral the client hears that nothing is stored', async () => {
-    await using world = await startFacade();
-    world.clock.isImpatient = true;
-    let store: (() => Promise<boolean>) | undefined;
-    const { send } = world.engine;
-    world.engine.send = (_taskId, _session, given) => {
-      store = given;
-      return new Promise(() => undefined);
-    };
-    const answer = await patch(world, status('accepted'), SESSION);
-    expect([answer.status, codesOf(answer.body)]).toEqual([503, ['ers-unavailable']]);
-    expect(await store?.()).toBe(false);
-    expect((await world.task()).status).toBe('requested');
-    world.engine.send = send;
-  });
-
   test('4.7: that cannot be used leaves the decision queued, and the Task says so', async () => {
     await using world = await startFacade();
     world.engine.answers.send = async () => ({ ok: false, code: 'ERS_USER_SESSION_ENDED' });

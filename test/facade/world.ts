@@ -21,7 +21,6 @@ import {
   type Alerts,
   alertBoard,
   type Clock,
-  type Code,
   type DispatchRecord,
   type Engine,
   type LogFields,
@@ -52,8 +51,6 @@ export interface FakeEngine extends Engine {
   readonly refreshed: string[];
   answers: Partial<Pick<Engine, 'fetch' | 'poll' | 'reconcile' | 'refresh' | 'reopen' | 'send'>>;
   state: Readiness;
-  /** What e-RS says against any session. */
-  refusesSession?: Code;
 }
 
 export interface World extends AsyncDisposable {
@@ -84,10 +81,8 @@ function fakeEngine(): FakeEngine {
       engine.refreshed.push(id);
       return engine.answers.refresh?.(id) ?? { ok: true, value: { changed: false } };
     },
-    send: async (taskId, session, store) => {
+    send: async (taskId, session) => {
       engine.sent.push({ taskId, session });
-      if (engine.refusesSession !== undefined) return { ok: false, code: engine.refusesSession };
-      if (store !== undefined && !(await store())) return { ok: false, code: 'version-conflict' };
       return engine.answers.send?.(taskId, session) ?? { ok: true, value: undefined };
     },
     reopen: async (taskId) => engine.answers.reopen?.(taskId) ?? { ok: true, value: undefined },
