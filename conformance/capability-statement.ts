@@ -1,4 +1,8 @@
-import type { CapabilityStatement, CapabilityStatementRestResource } from '@medplum/fhirtypes';
+import type {
+  CapabilityStatement,
+  CapabilityStatementRestResource,
+  CapabilityStatementRestSecurity,
+} from '@medplum/fhirtypes';
 import { ukCoreProfile } from '../mappings/index.ts';
 import { artefact, CONFORMANCE_DATE, canonicalOf } from './artefact.ts';
 import { interactionsOf, type StoreFeatures } from './interactions.ts';
@@ -33,10 +37,17 @@ export interface StatementOptions {
   readonly capabilities: StoreFeatures;
   /** Of the software. */
   readonly version: string;
+  /** How callers prove who they are; absent: nobody is asked. */
+  readonly access?: { readonly tokenUrl: string | undefined };
 }
 
 /** What this server does, no more and no less; a test walks it. Source: target-model 5 (`ers-facade`) */
-export function capabilityStatement({ publicUrl, capabilities, version }: StatementOptions): CapabilityStatement {
+export function capabilityStatement({
+  publicUrl,
+  capabilities,
+  version,
+  access,
+}: StatementOptions): CapabilityStatement {
   return {
     ...artefact(
       'CapabilityStatement',
@@ -56,6 +67,7 @@ export function capabilityStatement({ publicUrl, capabilities, version }: Statem
         mode: 'server',
         documentation:
           'Every update needs If-Match. Patient identifiers are best sent in the body of POST [type]/_search. An unknown search parameter is refused unless Prefer: handling=lenient is sent.',
+        security: security(access),
         resource: SERVED_TYPES.map((type) => served(type, capabilities)),
         operation: servedOperations
           .filter(({ level }) => level === 'system')
@@ -68,6 +80,33 @@ export function capabilityStatement({ publicUrl, capabilities, version }: Statem
           })),
       },
     ],
+  };
+}
+
+/** Source: SMART App Launch 2.2, "Declaring support for OAuth2 endpoints" */
+function security(access: StatementOptions['access']): CapabilityStatementRestSecurity {
+  if (access === undefined)
+    return { cors: false, description: 'Nobody is asked who they are: the server listens on loopback only.' };
+  const { tokenUrl } = access;
+  return {
+    ...(tokenUrl === undefined
+      ? {}
+      : {
+          extension: [
+            {
+              url: 'http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris',
+              extension: [{ url: 'token', valueUri: tokenUrl }],
+            },
+          ],
+        }),
+    cors: false,
+    service: [
+      {
+        coding: [{ system: 'http://terminology.hl7.org/CodeSystem/restful-security-service', code: 'SMART-on-FHIR' }],
+      },
+    ],
+    description:
+      'Every request but for this statement and .well-known/smart-configuration carries a bearer token (SMART backend services) with the scope of what it does: system/[type].r to read, .s to search, system/Task.u to decide, ers/operator for AuditEvents and the operations of operators.',
   };
 }
 

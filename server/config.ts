@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
+import { type Client, readClients } from './access/index.ts';
 import type { SiteService } from './core/index.ts';
 
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', '[::1]', 'localhost']);
@@ -62,10 +63,32 @@ export const VARIABLES = {
   PORT: variable(wholeNumber(0, 65_535), { default: '8080', meaning: 'Port of the facade; 0 takes a free one' }),
   HOST: variable(z.string().min(1), {
     default: '127.0.0.1',
-    meaning: 'Address to bind to; loopback only, as long as there is no authentication',
+    meaning: 'Address to bind to; another than loopback needs authentication (AUTH_…) and TLS',
   }),
   PUBLIC_URL: variable(httpUrl.optional(), {
     meaning: 'Base of links in answers, when a proxy stands in front; else the address that is bound',
+  }),
+  TLS_CERT_FILE: variable(z.string().min(1).optional(), {
+    meaning: 'PEM file of the certificate chain, where this server ends TLS itself; else a proxy does (PUBLIC_URL)',
+  }),
+  TLS_KEY_FILE: variable(z.string().min(1).optional(), { meaning: 'PEM file of the private key that goes with it' }),
+  AUTH_ISSUER: variable(z.string().min(1).optional(), {
+    meaning: 'Issuer (iss) of the bearer tokens of callers: an authorisation server of the site',
+  }),
+  AUTH_JWKS_URL: variable(ersUrl.optional(), { meaning: 'Where the public keys of AUTH_ISSUER are' }),
+  AUTH_AUDIENCE: variable(z.string().min(1).optional(), {
+    meaning: 'Audience (aud) that those tokens name; else PUBLIC_URL (or the address that is bound) and /fhir/R4',
+  }),
+  AUTH_TOKEN_URL: variable(httpUrl.optional(), {
+    meaning: 'Token endpoint of AUTH_ISSUER, for .well-known/smart-configuration',
+  }),
+  AUTH_CLIENTS_FILE: variable(z.string().min(1).optional(), {
+    meaning:
+      'JSON file of the clients that may come in: `[{"clientId","jwks","scopes","services"}]`; without AUTH_ISSUER this server issues their tokens itself',
+  }),
+  AUTH_KEY_FILE: variable(z.string().min(1).optional(), {
+    meaning:
+      'Where this server keeps the key that signs its own tokens; else auth-key.json in DATA_DIR. Made at the first start',
   }),
   STORE: variable(z.enum(['embedded', 'hapi']), {
     default: 'embedded',
@@ -147,11 +170,32 @@ export interface RemoteStoreConfig {
   readonly credentials: { readonly id: string; readonly secret: Secret } | undefined;
 }
 
+/** Who may come in. */
+export type CallersConfig =
+  | {
+      readonly kind: 'issuer';
+      readonly issuer: string;
+      readonly jwksUrl: string;
+      readonly audience: string | undefined;
+      readonly tokenUrl: string | undefined;
+      readonly clients: ReadonlyMap<string, Client> | undefined;
+    }
+  | {
+      readonly kind: 'built-in';
+      readonly keyFile: string;
+      readonly clients: ReadonlyMap<string, Client>;
+      readonly tokenSeconds: number;
+    };
+
 /** What both `serve` and the demo need. */
 export interface ServerConfig {
   readonly port: number;
   readonly host: string;
   readonly publicUrl: string | undefined;
+  /** PEM; absent: plain HTTP, on loopback or behind a proxy. */
+  readonly tls?: { readonly cert: string; readonly key: Secret };
+  /** Absent: everybody on this machine may do all. */
+  readonly callers?: CallersConfig;
   readonly dataDirectory: string;
   /** Absent: the embedded store in `dataDirectory`. */
   readonly remoteStore?: RemoteStoreConfig;
@@ -192,6 +236,14 @@ const SERVER_NAMES = [
   'PORT',
   'HOST',
   'PUBLIC_URL',
+  'TLS_CERT_FILE',
+  'TLS_KEY_FILE',
+  'AUTH_ISSUER',
+  'AUTH_JWKS_URL',
+  'AUTH_AUDIENCE',
+  'AUTH_TOKEN_URL',
+  'AUTH_CLIENTS_FILE',
+  'AUTH_KEY_FILE',
   'STORE',
   'STORE_URL',
   'STORE_CLIENT_ID',
@@ -256,10 +308,17 @@ export function readDemoConfig(environment: Environment): ReadConfig<DemoConfig>
 
 function serverConfig(environment: Environment, faults: string[]): ServerConfig {
   const values = readValues(environment, SERVER_NAMES, faults);
+  const callers = callersConfig(values, faults);
+  const tls = tlsConfig(values, faults);
   if (values.HOST !== undefined && !LOOPBACK.has(values.HOST)) {
-    faults.push(
-      `HOST=${values.HOST} is not loopback: this release has no authentication, so it binds to 127.0.0.1 only.`,
-    );
+    if (callers === undefined)
+      faults.push(
+        `HOST=${values.HOST} is not loopback: without authentication the server binds to 127.0.0.1 only. Set AUTH_ISSUER and AUTH_JWKS_URL, or AUTH_CLIENTS_FILE.`,
+      );
+    if (tls === undefined && !values.PUBLIC_URL?.startsWith('https:'))
+      faults.push(
+        `HOST=${values.HOST} is not loopback: patients' data would travel in the clear. Set TLS_CERT_FILE and TLS_KEY_FILE, or the https PUBLIC_URL of the proxy that stands in front.`,
+      );
   }
   const remoteStore = values.STORE === 'hapi' ? remoteStoreOf(values.STORE, values, faults) : undefined;
   if (remoteStore === undefined && values.DATA_DIR !== undefined && !isWritable(values.DATA_DIR)) {
@@ -269,6 +328,8 @@ function serverConfig(environment: Environment, faults: string[]): ServerConfig 
     port: values.PORT,
     host: values.HOST,
     publicUrl: values.PUBLIC_URL,
+    ...(tls === undefined ? {} : { tls }),
+    ...(callers === undefined ? {} : { callers }),
     dataDirectory: values.DATA_DIR,
     ...(remoteStore === undefined ? {} : { remoteStore }),
     idNamespaceSecret: values.ID_NAMESPACE_SECRET,
@@ -278,6 +339,62 @@ function serverConfig(environment: Environment, faults: string[]): ServerConfig 
     maxFileBytes: values.MAX_FILE_BYTES,
     logLevel: values.LOG_LEVEL,
   });
+}
+
+/** The tokens of the built-in issuer are good for so long. Source: SMART App Launch 2.2, backend services (five minutes) */
+const TOKEN_SECONDS = 300;
+
+function callersConfig(
+  values: Readonly<
+    Record<
+      'AUTH_ISSUER' | 'AUTH_JWKS_URL' | 'AUTH_AUDIENCE' | 'AUTH_TOKEN_URL' | 'AUTH_CLIENTS_FILE' | 'AUTH_KEY_FILE',
+      string | undefined
+    >
+  > & { readonly DATA_DIR: string },
+  faults: string[],
+): CallersConfig | undefined {
+  const { AUTH_ISSUER: issuer, AUTH_JWKS_URL: jwksUrl, AUTH_CLIENTS_FILE: clientsFile } = values;
+  const clients = clientsFile === undefined ? undefined : clientsIn(clientsFile, faults);
+  if ((issuer === undefined) !== (jwksUrl === undefined))
+    faults.push('AUTH_ISSUER and AUTH_JWKS_URL go together: set both, or neither.');
+  if (issuer !== undefined && jwksUrl !== undefined)
+    return {
+      kind: 'issuer',
+      issuer,
+      jwksUrl,
+      audience: values.AUTH_AUDIENCE,
+      tokenUrl: values.AUTH_TOKEN_URL,
+      clients,
+    };
+  if (clients === undefined) return undefined;
+  const keyless = [...clients.values()].find(({ jwks, scopes }) => jwks === undefined || scopes.length === 0);
+  if (keyless !== undefined)
+    faults.push(`AUTH_CLIENTS_FILE: ${keyless.clientId} needs jwks and scopes, since this server issues its tokens.`);
+  const keyFile = values.AUTH_KEY_FILE ?? resolve(values.DATA_DIR, 'auth-key.json');
+  return { kind: 'built-in', keyFile, clients, tokenSeconds: TOKEN_SECONDS };
+}
+
+function clientsIn(path: string, faults: string[]): ReadonlyMap<string, Client> | undefined {
+  const text = readFile('AUTH_CLIENTS_FILE', path, faults);
+  if (text === '') return undefined;
+  const read = readClients(text);
+  if (read.ok) return read.clients;
+  faults.push(...read.faults.map((fault) => `AUTH_CLIENTS_FILE: ${fault}.`));
+  return undefined;
+}
+
+function tlsConfig(
+  {
+    TLS_CERT_FILE: certFile,
+    TLS_KEY_FILE: keyFile,
+  }: Readonly<Record<'TLS_CERT_FILE' | 'TLS_KEY_FILE', string | undefined>>,
+  faults: string[],
+): ServerConfig['tls'] {
+  if ((certFile === undefined) !== (keyFile === undefined))
+    faults.push('TLS_CERT_FILE and TLS_KEY_FILE go together: set both, or neither.');
+  if (certFile === undefined || keyFile === undefined) return undefined;
+  const [cert, key] = [readFile('TLS_CERT_FILE', certFile, faults), readFile('TLS_KEY_FILE', keyFile, faults)];
+  return cert === '' || key === '' ? undefined : { cert, key: new Secret(key) };
 }
 
 function remoteStoreOf(

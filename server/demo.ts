@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createRunningClock, type Simulator, startSimulator } from '../simulator/index.ts';
-import type { ErsConfig } from './config.ts';
+import { type Client, makeClientKey } from './access/index.ts';
+import type { CallersConfig, ErsConfig } from './config.ts';
 import { Secret } from './config.ts';
 import type { SiteService, UserSession } from './core/index.ts';
 
@@ -12,6 +13,9 @@ export interface Demo {
   readonly ers: ErsConfig;
   readonly dataDirectory: string;
   readonly standingSession: () => Promise<UserSession | undefined>;
+  readonly callers: CallersConfig;
+  /** The demo's own client, as `token --key` takes it. */
+  readonly clientFile: string;
   close(): Promise<void>;
 }
 
@@ -20,6 +24,7 @@ export const DEMO_SECRET = 'the demo has no secrets to keep';
 /** The pretend clinician. Synthetic. */
 const CLINICIAN = '555000000101';
 const SESSION_SECONDS = 3_600;
+const DEMO_CLIENT = 'demo';
 
 /**
  * Starts the simulator and configures what the product needs to use it: every service that it has, the poll limit lifted.
@@ -43,9 +48,11 @@ export async function startDemo(options: {
   });
   if (simulator === undefined) return 'port-taken';
   const own = options.storeDirectory === undefined ? mkdtempSync(join(tmpdir(), 'ers-fhir-demo-')) : undefined;
+  const dataDirectory = own ?? options.storeDirectory ?? '';
   return {
     simulator,
-    dataDirectory: own ?? options.storeDirectory ?? '',
+    dataDirectory,
+    ...(await demoClient(dataDirectory)),
     ers: {
       baseUrl: simulator.baseUrl,
       tokenUrl: simulator.tokenUrl,
@@ -64,6 +71,23 @@ export async function startDemo(options: {
       if (own !== undefined) rmSync(own, { recursive: true, force: true });
     },
   };
+}
+
+/** A client as a site would register it, so that the demo shows the real way in. */
+async function demoClient(directory: string): Promise<Pick<Demo, 'callers' | 'clientFile'>> {
+  const { own, jwks } = await makeClientKey(DEMO_CLIENT);
+  const clientFile = join(directory, 'demo-client.json');
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(clientFile, JSON.stringify(own), { mode: 0o600 });
+  const client: Client = {
+    clientId: DEMO_CLIENT,
+    jwks: { keys: jwks.keys as NonNullable<Client['jwks']>['keys'] },
+    scopes: ['system/*.rs', 'system/Task.u', 'ers/operator'],
+    services: 'all',
+  };
+  const keyFile = join(directory, 'auth-key.json');
+  const clients = new Map([[DEMO_CLIENT, client]]);
+  return { clientFile, callers: { kind: 'built-in', keyFile, clients, tokenSeconds: SESSION_SECONDS } };
 }
 
 function siteService({ id, name, bookableType, lists }: Simulator['services'][number]): SiteService {

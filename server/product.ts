@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Registry } from 'prom-client';
 import { Agent, type Dispatcher, ProxyAgent } from 'undici';
@@ -17,6 +18,7 @@ import {
 } from './core/index.ts';
 import { createFacade, refuseUnparsed } from './facade/index.ts';
 import { createLease } from './lease/index.ts';
+import { openAccess } from './open-access.ts';
 import { openStore } from './open-store.ts';
 
 export interface ProductOptions {
@@ -85,19 +87,28 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
     () => !isSoleProcess && !isStopping,
   );
 
-  const listener = createServer();
+  const { tls } = server;
+  const listener = tls === undefined ? createServer() : createTlsServer({ cert: tls.cert, key: tls.key.reveal() });
   const bound = await listen(listener, server.port, server.host);
   if (bound === undefined) {
     if (options.store === undefined) await store.close();
     return { ok: false, fault: `PORT: ${server.host}:${server.port} is taken.` };
   }
-  const url = `http://${server.host}:${bound}`;
+  const url = `http${tls === undefined ? '' : 's'}://${server.host}:${bound}`;
+  const publicUrl = server.publicUrl ?? url;
+  const access = server.callers && (await openAccess(server.callers, publicUrl, clock));
+  if (typeof access === 'string') {
+    listener.close();
+    if (options.store === undefined) await store.close();
+    return { ok: false, fault: access };
+  }
   const facade = createFacade({
     ...shared,
     engine,
     registry: new Registry(),
     secret,
-    publicUrl: server.publicUrl ?? url,
+    publicUrl,
+    ...(access === undefined ? {} : { access }),
     version: options.version,
     refuseIdentifiersInUrls: server.refuseIdentifiersInUrls,
   });

@@ -25,6 +25,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'mappings',
     'server/store',
   ],
+  'server/access': ['server/core'],
   'server/lease': ['server/core', 'server/store'],
   'server/copy': ['server/core', 'mappings', 'server/store'],
   'server/sentinel': ['server/core', 'server/store'],
@@ -38,6 +39,7 @@ const ROOMS = Object.keys(ARROWS);
 const HALL = new Set([
   'server/config.ts',
   'server/log.ts',
+  'server/open-access.ts',
   'server/open-store.ts',
   'server/main.ts',
   'server/demo.ts',

@@ -6,15 +6,24 @@ export type Asked =
   /** `said`: why not, for a person to read. */
   | { readonly ok: false; readonly said: string };
 
+/** A running server, and the token that it is asked with, if it wants one. */
+export interface AskedServer {
+  readonly url: string;
+  readonly token: string | undefined;
+}
+
 /** Asks a running server for one of its operations. Resolves, never rejects. */
 export async function askServer(
-  url: string,
+  { url, token }: AskedServer,
   operation: string,
   parameters: Readonly<Record<string, string>>,
 ): Promise<Asked> {
   const answer = await fetch(`${url.replace(/\/+$/, '')}/fhir/R4/${operation}`, {
     method: 'POST',
-    headers: { 'Content-Type': 'application/fhir+json' },
+    headers: {
+      'Content-Type': 'application/fhir+json',
+      ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+    },
     body: JSON.stringify({
       resourceType: 'Parameters',
       parameter: Object.entries(parameters).map(([name, valueString]) => ({ name, valueString })),

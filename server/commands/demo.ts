@@ -42,9 +42,9 @@ forgets everything when it ends.`,
       complain(`SIMULATOR_PORT: 127.0.0.1:${simulatorPort} is taken.`);
       return 1;
     }
-    const { dataDirectory, ers, simulator, standingSession } = brought;
+    const { callers, clientFile, dataDirectory, ers, simulator, standingSession } = brought;
     const started = await startProduct({
-      server: { ...server, dataDirectory },
+      server: { ...server, callers, dataDirectory },
       ers,
       version,
       log,
@@ -62,7 +62,7 @@ forgets everything when it ends.`,
       await product.stop();
       await brought.close();
     });
-    say(welcome(product, simulator.baseUrl, simulator.controlUrl, dataDirectory));
+    say(welcome(product, { ersUrl: simulator.baseUrl, controlUrl: simulator.controlUrl, dataDirectory, clientFile }));
     return 0;
   },
 };
@@ -77,19 +77,30 @@ function isReadable(directory: string | undefined): boolean {
   }
 }
 
-const welcome = ({ url }: Product, ersUrl: string, controlUrl: string, dataDirectory: string): string => `
+interface Shown {
+  readonly ersUrl: string;
+  readonly controlUrl: string;
+  readonly dataDirectory: string;
+  readonly clientFile: string;
+}
+
+const welcome = ({ url }: Product, { ersUrl, controlUrl, dataDirectory, clientFile }: Shown): string => `
   facade     ${url}/fhir/R4
   health     ${url}/health/ready     metrics ${url}/metrics
   e-RS       ${ersUrl} (the simulator; its control door is ${controlUrl})
   data       ${dataDirectory}
 
-Referrals are coming in. A first query, as an EPR would make it:
+Referrals are coming in. A token first, as a registered client gets it (good for an hour):
 
-  curl '${url}/fhir/R4/Task?status=requested&_include=Task:focus&_include=Task:patient&_count=1&_pretty=true'
+  TOKEN=$(npm run -s ers -- token --key ${clientFile} --url ${url})
+
+A first query, as an EPR would make it:
+
+  curl --oauth2-bearer "$TOKEN" '${url}/fhir/R4/Task?status=requested&_include=Task:focus&_include=Task:patient&_count=1&_pretty=true'
 
 A first decision, with the Task's id and version from the answer:
 
-  curl -X PATCH '${url}/fhir/R4/Task/{id}' -H 'If-Match: W/"{version}"' -H 'Content-Type: application/json-patch+json' \\
+  curl --oauth2-bearer "$TOKEN" -X PATCH '${url}/fhir/R4/Task/{id}' -H 'If-Match: W/"{version}"' -H 'Content-Type: application/json-patch+json' \\
     -d '[{"op":"replace","path":"/status","value":"accepted"}]'
 
 What e-RS saw of it:

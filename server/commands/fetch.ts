@@ -12,7 +12,7 @@ export const fetch: Command = {
 It asks for ServiceRequest/$ers-fetch, one UBRN after the other, and says of each (by its place, since a UBRN does not belong into a log)
 whether it landed.`,
   exitCodes: { 0: 'all landed', 1: 'one or more could not be had' },
-  async run({ args, say }) {
+  async run({ args, environment, say }) {
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
@@ -21,7 +21,11 @@ whether it landed.`,
     if (positionals.length === 0) throw new WrongUse('Name one UBRN or more.');
     let failures = 0;
     for (const [index, ubrn] of positionals.entries()) {
-      const asked = await askServer(values.url, 'ServiceRequest/$ers-fetch', { ubrn });
+      const asked = await askServer(
+        { url: values.url, token: environment['ACCESS_TOKEN'] },
+        'ServiceRequest/$ers-fetch',
+        { ubrn },
+      );
       if (!asked.ok) failures += 1;
       say(`${index + 1}: ${asked.ok ? 'landed' : asked.said}`);
     }

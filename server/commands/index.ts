@@ -7,9 +7,10 @@ import { fetch } from './fetch.ts';
 import { poll } from './poll.ts';
 import { reconcile } from './reconcile.ts';
 import { serve } from './serve.ts';
+import { token } from './token.ts';
 
 export type { Call, Command } from './command.ts';
 export { helpOf, WrongUse } from './command.ts';
 
 /** The operator's door, in the order in which help shows it. */
-export const COMMANDS: readonly Command[] = [serve, demo, fetch, poll, reconcile, checkErs, account, copy];
+export const COMMANDS: readonly Command[] = [serve, demo, fetch, poll, reconcile, checkErs, account, copy, token];

@@ -13,7 +13,7 @@ export const poll: Command = {
 e-RS permits two unattended worklist reads for a service in any 24 hours, both lists together. This spends one from the ledger that the
 server's own polls come from, and says how many are left and when the next is free. What is new on the list is brought in afterwards.`,
   exitCodes: { 0: 'the list was read', 1: 'no server, refused by the ledger, or not read; the reason is said' },
-  async run({ args, say, complain }) {
+  async run({ args, environment, say, complain }) {
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
@@ -21,7 +21,7 @@ server's own polls come from, and says how many are left and when the next is fr
     });
     const [service] = positionals;
     if (service === undefined || positionals.length > 1) throw new WrongUse('Name one service.');
-    const asked = await askServer(values.url, '$ers-poll', {
+    const asked = await askServer({ url: values.url, token: environment['ACCESS_TOKEN'] }, '$ers-poll', {
       service,
       ...(values.list === undefined ? {} : { list: values.list }),
     });

@@ -21,7 +21,7 @@ every exception: its code (docs/errors.md), since when, and the ServiceRequest a
     1: 'it does not balance: referrals are missing, and named',
     [UNANSWERED]: 'no server, or it cannot make the account; the reason is said',
   },
-  async run({ args, say, complain }) {
+  async run({ args, environment, say, complain }) {
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
@@ -33,9 +33,10 @@ every exception: its code (docs/errors.md), since when, and the ServiceRequest a
     });
     if (positionals.length > 0) throw new WrongUse('This takes options only.');
     const { service, ubrns, url } = values;
+    const token = environment['ACCESS_TOKEN'];
     let isBalanced = true;
     for (let offset: number | undefined = 0, isFirst = true; offset !== undefined; isFirst = false) {
-      const asked: Asked = await askServer(url, '$ers-reconciliation', {
+      const asked: Asked = await askServer({ url, token }, '$ers-reconciliation', {
         ...(service === undefined ? {} : { service }),
         count: PAGE,
         offset: String(offset),

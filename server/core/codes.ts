@@ -104,6 +104,11 @@ export type FacadeCode =
   | 'not-acceptable'
   | 'method-not-allowed'
   | 'host-unknown'
+  | 'token-missing'
+  | 'token-invalid'
+  | 'client-unknown'
+  | 'scope-missing'
+  | 'issuer-unavailable'
   | 'version-conflict'
   | 'identifier-in-url'
   | 'nothing-to-reopen'
@@ -545,6 +550,31 @@ export const CODES: Readonly<Record<Code, CodeEntry>> = {
     'client',
     'Use the address that the server printed, or name yours in PUBLIC_URL.',
     421,
+  ),
+  'token-missing': entry(
+    'Nobody said who calls.',
+    'client',
+    'Send Authorization: Bearer and a token; .well-known/smart-configuration says where tokens are had.',
+    401,
+  ),
+  'token-invalid': entry(
+    'The token is not good here.',
+    'client',
+    'Get a new one, for this server, from the issuer that .well-known/smart-configuration names.',
+    401,
+  ),
+  'client-unknown': entry(
+    'The client is not among those that may come in.',
+    'operator',
+    'Add it to AUTH_CLIENTS_FILE, with the services that it may see.',
+    403,
+  ),
+  'scope-missing': entry('The token lacks a scope.', 'client', 'Get a token with the scope that is named.', 403),
+  'issuer-unavailable': entry(
+    'The keys of the token issuer could not be read.',
+    'operator',
+    'Check AUTH_JWKS_URL and the issuer, and try again.',
+    503,
   ),
   'version-conflict': entry(
     'Somebody changed the resource since you read it.',

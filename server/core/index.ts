@@ -25,7 +25,7 @@ export type * from './account.ts';
 export type { Alert, Alerts } from './alerts.ts';
 export { alertBoard } from './alerts.ts';
 export { backoffMs } from './backoff.ts';
-export type { Authenticate, Caller, Identification } from './caller.ts';
+export type { Access, Authenticate, Caller, Grant, Identification, TokenIssuer } from './caller.ts';
 export { ANYBODY } from './caller.ts';
 export type { Clock } from './clock.ts';
 export { systemClock } from './clock.ts';

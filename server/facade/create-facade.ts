@@ -1,5 +1,5 @@
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
-import { ANYBODY, describeError } from '../core/index.ts';
+import { ANYBODY, type Caller, CODES, describeError } from '../core/index.ts';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
 import { attachFile } from './attach-file.ts';
 import { readText } from './body.ts';
@@ -12,6 +12,7 @@ import { negotiate } from './negotiate.ts';
 import type { FacadeOptions } from './options.ts';
 import { refuse } from './outcome.ts';
 import { patchTask } from './patch-task.ts';
+import { permit, permitAnswer } from './permit.ts';
 import { pollService } from './poll-service.ts';
 import { read, readMetadata, readVersion } from './read.ts';
 import { reconcile } from './reconcile.ts';
@@ -22,6 +23,7 @@ import { type Call, type FacadeRoom, furnish, type RouteOf } from './room.ts';
 import { findRoute, type Route, type Unrouted } from './route.ts';
 import { search } from './search.ts';
 import { sendDecision } from './send-decision.ts';
+import { serveAccess } from './serve-access.ts';
 import { notePattern, traceRequests } from './trace.ts';
 import { updateTask } from './update-task.ts';
 import { validateDecision } from './validate-decision.ts';
@@ -38,13 +40,21 @@ export function createFacade(options: FacadeOptions): Express {
   app.use(traceRequests(options));
   app.use(checkHost(options.publicUrl));
   serveHealth(app, options);
+  serveAccess(app, options.access);
   // The type of a body is judged by the interaction, which knows what it takes.
   const readBytes = express.raw({ type: () => true, limit: room.limits.maxBodyBytes });
   app.use(
     BASE,
-    (req: Request, res: Response, next: NextFunction) => {
+    async (req: Request, res: Response, next: NextFunction) => {
       const route = findRoute(req.method, pathOf(req), room.store.capabilities);
       res.locals['route'] = route;
+      // Before the body is read: a stranger's is not waited for.
+      const caller = await admit(room, route, req);
+      if (isRefusal(caller)) {
+        notePattern(res, BASE + route.pattern);
+        return respond(req, res, caller, false);
+      }
+      res.locals['caller'] = caller;
       // A file is streamed by its operation.
       if (takesFile(route)) next();
       else readBytes(req, res, next);
@@ -78,8 +88,21 @@ async function answerFhir(room: FacadeRoom, req: Request, res: Response): Promis
   const body = hasBody ? readText(req.headers, req.body) : { text: undefined };
   if (isRefusal(body)) return respond(req, res, body, wanted.isPretty);
   const file = takesFile(found) ? { file: req } : {};
-  const call = { route: found, caller: ANYBODY, headers: req.headers, query, body: body.text, ...file };
-  respond(req, res, await carryOut(room, call), wanted.isPretty);
+  const caller = res.locals['caller'] as Caller;
+  const call = { route: found, caller, headers: req.headers, query, body: body.text, ...file };
+  const answer = await carryOut(room, call);
+  respond(req, res, permitAnswer(answer, caller) ?? answer, wanted.isPretty);
+}
+
+/** Who calls, if they may have what they ask for. Whoever cannot say who they are learns nothing of what there is. */
+async function admit({ access }: FacadeRoom, route: Route | Unrouted, { headers }: Request): Promise<Caller | Refusal> {
+  if (access === undefined || ('kind' in route && route.kind === 'metadata')) return ANYBODY;
+  const who = await access.authenticate(headers);
+  if (!who.ok) {
+    const text = who.why === undefined ? {} : { text: `${who.why} ${CODES[who.code].remedy}` };
+    return refuse(who.code, { ...text, headers: { 'WWW-Authenticate': who.challenge } });
+  }
+  return ('kind' in route ? permit(route, who.caller) : undefined) ?? who.caller;
 }
 
 const pathOf = ({ url }: Request): string => originForm(url).split('?', 1)[0] ?? '';

@@ -1,5 +1,5 @@
 import type { Registry } from 'prom-client';
-import type { Alerts, Authenticate, Clock, Engine, Log, Store } from '../core/index.ts';
+import type { Access, Alerts, Clock, Engine, Log, Store } from '../core/index.ts';
 
 export interface FacadeLimits {
   readonly maxBodyBytes: number;
@@ -41,7 +41,7 @@ export interface FacadeOptions {
   readonly publicUrl: string;
   readonly registry: Registry;
   /** Absent: everybody is one caller who may do all; then the server listens on loopback only (architecture 10). */
-  readonly authenticate?: Authenticate;
+  readonly access?: Access;
   /** The installation's secret: paging links are encrypted under a key made from it, so every replica can read them. */
   readonly secret: string;
   /** Of the software, for the CapabilityStatement. */

@@ -9,7 +9,8 @@ export function respond(req: Request, res: Response, answer: Answer, isPretty: b
   const { status, headers = {}, body, stream } = answer;
   res.status(status);
   for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
-  if (status === 401) res.setHeader('WWW-Authenticate', 'Bearer error="invalid_token"');
+  if (status === 401 && !res.hasHeader('WWW-Authenticate'))
+    res.setHeader('WWW-Authenticate', 'Bearer error="invalid_token"');
   if (stream) {
     res.setHeader('Content-Type', stream.contentType);
     if (stream.length !== undefined) res.setHeader('Content-Length', stream.length);

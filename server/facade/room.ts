@@ -35,6 +35,7 @@ export function furnish({ limits, secret, registry: _, ...options }: FacadeOptio
     publicUrl: options.publicUrl,
     capabilities: options.store.capabilities,
     version: options.version,
+    ...(options.access === undefined ? {} : { access: { tokenUrl: options.access.tokenUrl } }),
   });
   return {
     ...options,

@@ -1,0 +1,35 @@
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { JWK } from 'jose';
+import { createAccess, makeIssuerKey } from './access/index.ts';
+import type { CallersConfig } from './config.ts';
+import type { Access, Clock } from './core/index.ts';
+
+/** Makes what callers are asked by; a sentence that says what to change, where the issuer's key cannot be had. */
+export async function openAccess(callers: CallersConfig, publicUrl: string, clock: Clock): Promise<Access | string> {
+  if (callers.kind === 'issuer') {
+    const audience = callers.audience ?? `${publicUrl}/fhir/R4`;
+    return createAccess({ ...callers, audience }, publicUrl, clock);
+  }
+  const key = await keyIn(callers.keyFile);
+  if (key === undefined)
+    return 'AUTH_KEY_FILE: the file holds no key, or cannot be made: name a place that this user may write to.';
+  return createAccess({ ...callers, key }, publicUrl, clock);
+}
+
+/** The key is made at the first start, for this user's eyes only; whoever came first with it has made it. */
+async function keyIn(path: string): Promise<JWK | undefined> {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, JSON.stringify(await makeIssuerKey()), { flag: 'wx', mode: 0o600 });
+  } catch (error: unknown) {
+    if (!Error.isError(error) || !('code' in error) || error.code !== 'EEXIST') return undefined;
+  }
+  try {
+    chmodSync(path, 0o600);
+    const key = JSON.parse(readFileSync(path, 'utf8')) as JWK;
+    return typeof key.kty === 'string' && typeof key.d === 'string' ? key : undefined;
+  } catch {
+    return undefined;
+  }
+}
