@@ -181,6 +181,7 @@ const OWN_DOING: ReadonlySet<string | undefined> = new Set([
   'NO_RELATIONSHIP',
   'UNABLE_TO_CANCEL_APPOINTMENT',
   'INVALID_STATE',
+  'PATIENT_ERROR',
   'DUPLICATE_FILENAME',
   undefined, // an answer that cannot be read may be any of them
 ]);

@@ -112,12 +112,35 @@ function planOpen(situation: ReviewSituation, latest: Episode): ReviewPlan {
   const mayBeOurs = decision?.code === 'accept' && decision.wasUnknown && situation.listed?.length === 0;
   if (decision !== undefined && (decision.isUnknowable || mayBeOurs))
     return planUnknowable(situation, latest, decision);
+  // It left no trace, and what it was given for has changed: to open the review would be a guess (D3).
+  if (decision?.code === 'accept' && decision.wasUnknown && hasChanged(situation, latest)) {
+    const plan = planUnknowable(situation, latest, decision);
+    return plan.kind === 'none' ? unknowable(latest, decision) : plan;
+  }
   if (situation.listed?.length === 0 && settled.kind === 'in-review') return close(situation, latest, LEFT_WORKLIST);
   const plan = follow(situation, latest);
   return settled.kind === 'unknown' ? { ...plan, alerts: [...plan.alerts, 'state-unknown'] } : plan;
 }
 
 type Decision = NonNullable<DispatchRecord['decision']>;
+
+const hasChanged = (situation: ReviewSituation, { record, task }: Episode): boolean => {
+  const review = buildReview(situation, situation.listed ?? [], episodeOf(task));
+  const reviewed = review?.reviewed ?? reviewedOf(situation.referral.facts, undefined, record.reviewed);
+  return sendableOf(situation.referral, reviewed).fingerprint !== record.sendable.fingerprint;
+};
+
+/** Nobody can say yet whether e-RS has recorded it: the Task says so, and the alert stands (4.5). */
+function unknowable({ record }: Episode, decision: Decision): ReviewPlan {
+  const task = withReviewStatus(record.baseline, 'decision-sending');
+  const doubted = { ...decision, wasUnknown: true, isUnknowable: true };
+  return {
+    kind: 'update',
+    task,
+    record: { ...record, baseline: task, decision: doubted },
+    alerts: ['outcome-unknown'],
+  };
+}
 
 /** E-4: an attempt that seemed lost, or not to have been applied, is found in e-RS after all. */
 function recordedLate({ referral, now }: ReviewSituation, latest: Episode, decision: Decision): ReviewPlan {
@@ -266,6 +289,10 @@ export function planUnreadable(
   if (latest === undefined || latest.record.ended !== undefined) return none(...alerts);
   const { decision, ...record } = latest.record;
   if (reviewStatusOf(record.baseline) === 'decision-sending') return none('outcome-unknown', ...alerts);
+  if (decision?.wasUnknown) {
+    const plan = unknowable(latest, decision);
+    return { ...plan, alerts: [...plan.alerts, ...alerts] };
+  }
   const ours = asOurs(latest);
   if (reason === 'patient-error') {
     // What is decided goes to e-RS, which refuses it by the same rule.

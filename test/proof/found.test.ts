@@ -63,6 +63,69 @@ describe('what the proof has found', () => {
     }
   }, 30_000);
 
+  describe('a decision in doubt that e-RS has recorded', () => {
+    const signedIn: Step = { do: 'session', is: 'in', afterMs: 0 };
+    const lies = (endpoint: string): Step => ({
+      do: 'fault',
+      fault: { endpoint, kind: 'status', status: 503, applied: true, retryAfterSeconds: 90, times: 1, after: 0 },
+      afterMs: 0,
+    });
+    const slow = (endpoint: string): Step => ({
+      do: 'fault',
+      fault: { endpoint, kind: 'delay', delayMs: 170_000, times: 1, after: 0 },
+      afterMs: 0,
+    });
+    const happen = (event: 'appointment-moved' | 'moved-to-another-provider'): Step => ({
+      do: 'happen',
+      on: 0,
+      event,
+      afterMs: 0,
+    });
+    const refresh = (on: number, afterMs: number): Step => ({ do: 'refresh', on, afterMs });
+    const dies: Step[] = [
+      { do: 'session', is: 'out', afterMs: 0 },
+      { do: 'kill', doors: 0, phase: 'after', downMs: 30_000, afterMs: 0 },
+    ];
+    const both = [signedIn, referral('booked-direct'), referral('triage'), later];
+
+    test.each([
+      [
+        'an accept that a 503 hid, then its appointment moves',
+        [signedIn, referral('booked-direct'), later, lies('A013'), { ...decision(0), afterMs: 5_000 }],
+        [happen('appointment-moved'), refresh(1, 30_000)],
+        'ended accepted',
+      ],
+      [
+        'an accept that a dead process had on the wire, then its appointment moves',
+        [...both, slow('A013'), { ...decision(0), on: 1, afterMs: 5_000 }, ...dies, refresh(2, 180_000)],
+        [happen('appointment-moved'), refresh(1, 30_000)],
+        'ended accepted',
+      ],
+      [
+        'a triage outcome that a 503 hid, then the referral moves away',
+        [signedIn, referral('triage'), later, lies('A028'), { ...decision(0), afterMs: 5_000 }],
+        [happen('moved-to-another-provider'), refresh(1, 30_000)],
+        'ended decision-sending',
+      ],
+      [
+        'a triage outcome that a dead process had on the wire, then A005 denies it once',
+        [...both, slow('A028'), { ...decision(0), on: 2, afterMs: 5_000 }, ...dies, refresh(1, 60_000)],
+        [
+          { do: 'fault', fault: { endpoint: 'A005', kind: 'status', status: 404, times: 1, after: 0 }, afterMs: 0 },
+          refresh(2, 200_000),
+        ],
+        'ended accepted-book-later',
+      ],
+    ] satisfies [string, Step[], Step[], string][])(
+      'D3 4.5: %s: it is neither opened nor closed as if e-RS had not',
+      async (_, before, after, end) => {
+        const { violations, notes } = await run(4, [...before, ...after]);
+        expect([violations, notes.get(end)]).toEqual([[], 1]);
+      },
+      30_000,
+    );
+  });
+
   test('T-7: what somebody forged in the store does not become the truth by a later change through the facade (seed 5413)', async () => {
     const script: Step[] = [
       referral('triage'),

@@ -43,6 +43,15 @@ interface InErs {
   readonly decisions: readonly Truth[];
 }
 
+/** What a Task says that was given back with its decision. */
+const GIVEN_BACK: ReadonlySet<string> = new Set([
+  'decision-invalid',
+  'decision-conflict',
+  'decision-refused',
+  'decision-expired',
+  'delivery-failed',
+]);
+
 /** More attempts than these in so short a time are no back-off. */
 const BURST = 6;
 const BURST_MS = 10_000;
@@ -95,6 +104,10 @@ export class Judge {
   readonly #ask: (path: string) => unknown;
   readonly #store: Store;
   readonly #intents: Intent[] = [];
+  /** The intent of each Task on which nobody has written since. */
+  readonly #latest = new Map<string, Intent>();
+  /** When an intent is known to have come into the store. */
+  readonly #storedAt = new Map<Intent, string>();
   /** Intents that a client took back, with the facade's word that they are gone. */
   readonly #gone = new Set<Intent>();
   readonly #marks = new Map<string, Mark>();
@@ -121,7 +134,18 @@ export class Judge {
 
   intends(intent: Intent): Intent {
     this.#intents.push(intent);
+    this.#latest.set(intent.taskId, intent);
     return intent;
+  }
+
+  /** The store has it, and whoever wrote it knows that. */
+  stored(intent: Intent, at: string): void {
+    this.#storedAt.set(intent, at);
+  }
+
+  /** Somebody wrote on a Task: what was decided before is no longer all that was wanted of it. */
+  meddled(taskId: string): void {
+    this.#latest.delete(taskId);
   }
 
   /** The facade said that nothing of it was stored, or that it was taken back. */
@@ -210,7 +234,11 @@ export class Judge {
       if (isHere && inErs.worklists.includes('REFERRALS_FOR_REVIEW') && landed.has(ubrn)) {
         const latest = ours.at(-1);
         const status = latest && reviewStatusOf(latest);
-        const isAlerted = standing.some(({ code }) => code === 'decided-but-listed');
+        const isAlerted = standing.some(
+          ({ code, subject }) =>
+            code === 'decided-but-listed' &&
+            (subject === latest?.id || latest?.focus?.reference?.endsWith(`/${subject}`)),
+        );
         if (status === undefined || (isFinal(status) && !isAlerted))
           this.#fault('D3', `${ubrn} is listed for review and its latest Task is ${status ?? 'missing'}`);
       }
@@ -219,11 +247,37 @@ export class Judge {
         if (!isFinal(reviewStatusOf(key) ?? 'awaiting-review'))
           this.#fault('D3', `${ubrn} has an open Task beside a later one`);
     }
+    for (const [intent, at] of this.#storedAt)
+      if (this.#latest.get(intent.taskId) === intent && !this.#gone.has(intent))
+        await this.#isNotLost(
+          intent,
+          at,
+          tasks.find(({ id }) => id === intent.taskId),
+        );
     for (const truth of referrals.flatMap(({ decisions }) => decisions)) {
       if (truth.by === 'api' && !this.#marks.has(truth.correlationId ?? ''))
         this.#fault('D2', `e-RS recorded ${truth.kind} by a call that no attempt in the store tells of`);
     }
     for (const { decisions } of referrals) this.#onceEach(decisions);
+  }
+
+  /**
+   * What a client decided came to an end that the client can see: the review is closed, its outcome is in doubt, it waits
+   * for a clinician, or a version of the Task since then said why it was given back.
+   */
+  async #isNotLost({ taskId, decision }: Intent, at: string, task: Task | undefined): Promise<void> {
+    const status = task && reviewStatusOf(task);
+    if (status !== undefined && !isOpen(status)) return;
+    const history = await this.#store.history('Task', taskId, { count: 500, since: at });
+    const entries = history.ok ? history.value.entries : [];
+    const isGivenBack = entries.some(
+      ({ resource }) => resource?.resourceType === 'Task' && GIVEN_BACK.has(reviewStatusOf(resource) ?? ''),
+    );
+    if (!isGivenBack)
+      this.#fault(
+        'K1',
+        `${decision} of Task ${taskId} was stored, and nothing came of it: the Task is ${status ?? 'missing'}`,
+      );
   }
 
   /**
@@ -306,7 +360,12 @@ export class Judge {
   /** A final businessStatus means that e-RS recorded it. */
   #isTrue(task: Task, inErs: InErs, when: string): void {
     const status = reviewStatusOf(task) ?? '';
-    if (status === 'withdrawn') return;
+    if (status === 'withdrawn') {
+      const last = inErs.decisions.at(-1);
+      if (last !== undefined && this.#isOf(last, task) && !this.#lateness(last))
+        this.#fault('D3', `a Task of ${inErs.ubrn} is withdrawn ${when}, and e-RS has recorded its decision`);
+      return;
+    }
     const decision = OUTCOME[status];
     if (decision === undefined) {
       this.#fault('D3', `a Task of ${inErs.ubrn} is ${status}, which is no outcome`);

@@ -439,7 +439,7 @@ class World {
     const options = step.isBlind ? {} : { ifMatch: seen.meta.versionId };
     const written = await this.#store.update({ ...wish.task, id: task.id }, options);
     this.#say(`a client writes ${wish.task.status} straight into the store (${written.ok ? 'stored' : written.code})`);
-    if (!written.ok && wish.intent) this.#judge.forget(wish.intent);
+    this.#heard(wish, written.ok, task.id);
   }
 
   /** All that is open, in one transaction, behind the facade's back. */
@@ -456,25 +456,37 @@ class World {
       })),
     );
     this.#say(`a client decides ${wishes.length} in one transaction (${written.ok ? 'stored' : written.code})`);
-    if (!written.ok) for (const { wish } of wishes) if (wish.intent) this.#judge.forget(wish.intent);
+    for (const { task, wish } of wishes) this.#heard(wish, written.ok, task.id);
+  }
+
+  /** What the store said to a client's write. */
+  #heard({ intent }: Wish, isStored: boolean, taskId: string): void {
+    if (intent === undefined) this.#judge.meddled(taskId);
+    else if (isStored) this.#judge.stored(intent, this.#time.now().toISOString());
+    else this.#judge.forget(intent);
   }
 
   #putThroughFacade(seen: Stored<Task>, { task, intent }: Wish, isSession: boolean): void {
     if (intent) this.#judge.intends(intent);
+    const askedAt = this.#time.now().toISOString();
     const headers = {
       'content-type': 'application/fhir+json',
       'if-match': `W/"${seen.meta.versionId}"`,
       ...(isSession ? this.#sessionHeaders() : {}),
     };
     this.#call('PUT', `/fhir/R4/Task/${seen.id}`, headers, task, (status) => {
-      if (status >= 400 && status < 500 && intent) this.#judge.forget(intent);
+      if (intent === undefined) return;
+      if (status >= 400 && status < 500) this.#judge.forget(intent);
+      else if (status < 300) this.#judge.stored(intent, askedAt);
     });
+    if (intent === undefined) this.#judge.meddled(seen.id);
   }
 
   async #touch(task: Stored<Task>, { how, door }: Extract<Step, { do: 'touch' }>): Promise<void> {
     const wanted = touched(task, how, this.#token());
     const intent = how === 'take-back' || how === 'claim' ? this.#judge.latestIntent(task.id) : undefined;
     const isTakenBack = intent !== undefined && (task.status === 'accepted' || task.status === 'rejected');
+    this.#judge.meddled(task.id);
     if (door !== 'store') {
       const headers = { 'content-type': 'application/fhir+json', 'if-match': `W/"${task.meta.versionId}"` };
       this.#call('PUT', `/fhir/R4/Task/${task.id}`, headers, wanted, (status) => {
@@ -488,6 +500,7 @@ class World {
   }
 
   async #spoil(task: Stored<Task>, { how }: Extract<Step, { do: 'spoil' }>): Promise<void> {
+    this.#judge.meddled(task.id);
     const wanted = spoiled(task, how);
     const written =
       wanted === undefined

@@ -204,7 +204,7 @@ function fault(dice: Dice): Record<string, unknown> {
   ]);
   const status = dice.pick(STATUSES);
   // What is answered to a change that was made all the same: only where nobody can know.
-  const isApplied = kind === 'status' && [500, 502, 504, 408].includes(status) && dice.chance(0.5);
+  const isApplied = kind === 'status' && [500, 502, 503, 504, 408].includes(status) && dice.chance(0.5);
   return {
     endpoint,
     kind,
