@@ -44,7 +44,7 @@ interface InErs {
 }
 
 /** What a Task says that was given back with its decision. */
-const GIVEN_BACK: ReadonlySet<string> = new Set([
+export const GIVEN_BACK: ReadonlySet<string> = new Set([
   'decision-invalid',
   'decision-conflict',
   'decision-refused',

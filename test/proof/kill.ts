@@ -1,15 +1,25 @@
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bundle, Task } from '@medplum/fhirtypes';
-import { identifierOf, isFinal, isOpen, outputsOf, reviewStatusOf, SYSTEM } from '../../mappings/index.ts';
+import {
+  type DecisionCode,
+  identifierOf,
+  isFinal,
+  isOpen,
+  outputsOf,
+  REVIEW_OUTCOME,
+  reviewStatusOf,
+  SYSTEM,
+} from '../../mappings/index.ts';
 import { type Simulator, startSimulator } from '../../simulator/index.ts';
 import { type Process, startProcess } from '../journeys/process.ts';
 import { signIn } from '../sign-in.ts';
 import { decided } from './clients.ts';
 import { createDice } from './dice.ts';
-import type { Intent } from './judge.ts';
+import { GIVEN_BACK, type Intent } from './judge.ts';
 
 /**
  * `npm run prove:kill -- --kills N [--seed S]`: the real process with its store on disk, killed at random moments while
@@ -53,6 +63,8 @@ const SESSION = {
   'NHSD-eRS-Business-Function': session.businessFunction,
 };
 const intents = new Map<string, Intent[]>();
+/** The latest decision of each Task that the facade has taken. */
+const promised = new Map<string, { readonly intent: Intent; readonly version: number }>();
 const counts = { referrals: 0, asked: 0, answered: 0, unanswered: 0 };
 
 /** Fails like a client whose server has died: without an answer. */
@@ -82,25 +94,39 @@ async function control(ofSimulator: Simulator, method: string, path: string, bod
   return answer.json();
 }
 
-const serve = (): Promise<Process> =>
-  startProcess(['serve'], {
-    PORT: '0',
-    DATA_DIR: join(directory, 'data'),
-    ID_NAMESPACE_SECRET: 'a secret of the killed process',
-    ERS_BASE_URL: simulator.baseUrl,
-    ERS_TOKEN_URL: simulator.tokenUrl,
-    ERS_TOKEN_AUDIENCE: simulator.credentials.tokenAudience,
-    ERS_API_KEY: simulator.credentials.apiKey,
-    ERS_KEY_ID: simulator.credentials.keyId,
-    ERS_PRIVATE_KEY_FILE: join(directory, 'key.pem'),
-    ERS_SERVICES: JSON.stringify(
-      simulator.services
-        .filter(({ id }) => SERVICES.some(([one]) => one === id))
-        .map(({ id, name, lists }) => ({ id, name, lists, unattended: ['accept', 'accept-book-later'] })),
-    ),
-    ERS_REQUESTS_PER_SECOND: '200',
-    ERS_POLLS_PER_DAY: '1000',
+const environment = (): Record<string, string> => ({
+  PORT: '0',
+  DATA_DIR: join(directory, 'data'),
+  ID_NAMESPACE_SECRET: 'a secret of the killed process',
+  ERS_BASE_URL: simulator.baseUrl,
+  ERS_TOKEN_URL: simulator.tokenUrl,
+  ERS_TOKEN_AUDIENCE: simulator.credentials.tokenAudience,
+  ERS_API_KEY: simulator.credentials.apiKey,
+  ERS_KEY_ID: simulator.credentials.keyId,
+  ERS_PRIVATE_KEY_FILE: join(directory, 'key.pem'),
+  ERS_SERVICES: JSON.stringify(
+    simulator.services
+      .filter(({ id }) => SERVICES.some(([one]) => one === id))
+      .map(({ id, name, lists }) => ({ id, name, lists, unattended: ['accept', 'accept-book-later'] })),
+  ),
+  ERS_REQUESTS_PER_SECOND: '200',
+  ERS_POLLS_PER_DAY: '1000',
+});
+
+const serve = (): Promise<Process> => startProcess(['serve'], environment());
+
+/** A process that is killed before it may have said that it is there: while it opens its store, takes the lease, recovers. */
+async function stillborn(): Promise<void> {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', 'server/main.ts', 'serve'], {
+    cwd: join(import.meta.dirname, '../..'),
+    env: { PATH: process.env['PATH'] ?? '', ...environment() },
+    stdio: 'ignore',
   });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  await sleep(dice.integer(200, 2_000));
+  child.kill('SIGKILL');
+  await ended;
+}
 
 async function tasksOf(url: string, query: string): Promise<Task[]> {
   const tasks: Task[] = [];
@@ -127,7 +153,11 @@ async function decide(url: string, task: Task): Promise<void> {
   const ubrn = task.focus?.identifier?.value ?? '';
   if (wish.intent) intents.set(ubrn, [...(intents.get(ubrn) ?? []), wish.intent]);
   const headers = { 'If-Match': `W/"${task.meta?.versionId}"`, ...(dice.chance(0.7) ? SESSION : {}) };
-  await http(url, 'PUT', `Task/${task.id}`, { body: wish.task, headers });
+  const { status, json } = await http(url, 'PUT', `Task/${task.id}`, { body: wish.task, headers });
+  // What was answered is promised; what was cut off may have come into the store or not.
+  if (status === 200 && wish.intent)
+    promised.set(task.id ?? '', { intent: wish.intent, version: Number((json as Task).meta?.versionId ?? 0) });
+  else if (status === 0) promised.delete(task.id ?? '');
 }
 
 /** What happens while a process lives: referrals arrive, lists are read, people decide, and some do so in e-RS. */
@@ -175,6 +205,22 @@ async function settle(url: string): Promise<void> {
   }
 }
 
+const isKind = (decision: DecisionCode, kind: string, reason: string | undefined): boolean =>
+  decision === 'accept'
+    ? kind === 'accepted'
+    : decision === 'reject'
+      ? kind === 'rejected'
+      : kind === 'proposed' && reason === REVIEW_OUTCOME[decision];
+
+/** Whether a version since then said why the decision was given back. */
+async function wasGivenBack(url: string, task: Task, since: number): Promise<boolean> {
+  const { json } = await http(url, 'GET', `Task/${task.id}/_history?_count=500`);
+  const versions = ((json as Bundle<Task> | undefined)?.entry ?? []).flatMap(({ resource }) => resource ?? []);
+  return versions.some(
+    (one) => Number(one.meta?.versionId) > since && GIVEN_BACK.has(reviewStatusOf(one) ?? 'awaiting-review'),
+  );
+}
+
 /** What is wrong at the end, line by line. */
 async function judge(
   url: string,
@@ -196,12 +242,17 @@ async function judge(
     // Whoever was decided in e-RS before we ever saw him has no Task, and needs none (M-156).
     if (ours.length === 0 && (worklists.length > 0 || own.length > 0)) lost.push(`${ubrn} has no Task`);
     if (own.length > 1) doubled.push(`${ubrn}: ${own.map(({ kind }) => kind).join(', ')}`);
-    for (const { comments } of own) {
-      const isAsked = (intents.get(ubrn) ?? []).some((intent) => intent.comment === comments);
+    for (const { comments, kind, reason } of own) {
+      const isAsked = (intents.get(ubrn) ?? []).some(
+        (intent) => intent.comment === comments && isKind(intent.decision, kind, reason),
+      );
       if (!isAsked) lies.push(`${ubrn}: e-RS was told what no client asked`);
     }
     for (const task of ours) {
       const status = reviewStatusOf(task) ?? 'awaiting-review';
+      const promise = promised.get(task.id ?? '');
+      if (promise !== undefined && isOpen(status) && !(await wasGivenBack(url, task, promise.version)))
+        lost.push(`${promise.intent.decision} of Task ${task.id} was taken, and nothing came of it`);
       by.set(status, (by.get(status) ?? 0) + 1);
       const key = identifierOf(task, SYSTEM.reviewTask);
       const last = decisions.at(-1);
@@ -223,10 +274,17 @@ async function judge(
 
 const startedMs = performance.now();
 let killed = 0;
+let early = 0;
 let upMs = 0;
 let faults = 1;
 try {
   while (killed < KILLS) {
+    if (dice.chance(1 / 3)) {
+      await stillborn();
+      killed += 1;
+      early += 1;
+      continue;
+    }
     const bornMs = performance.now();
     const life = await serve();
     upMs += performance.now() - bornMs;
@@ -247,7 +305,7 @@ try {
   for (const line of [...lost, ...doubled, ...lies]) say(`  WRONG ${line}`);
   const seconds = (performance.now() - startedMs) / 1000;
   say(
-    `${killed} kills in ${seconds.toFixed(0)} s (${(seconds / killed).toFixed(2)} s a kill; start to ready ${(upMs / killed).toFixed(0)} ms); ${counts.referrals} referrals, ${counts.answered} requests answered, ${counts.unanswered} cut off: ${lost.length} lost, ${doubled.length} doubled, ${lies.length} Tasks that lie`,
+    `${killed} kills, ${early} of them while starting, in ${seconds.toFixed(0)} s (start to ready ${(upMs / (killed - early)).toFixed(0)} ms); ${counts.referrals} referrals, ${counts.answered} requests answered, ${counts.unanswered} cut off: ${lost.length} lost, ${doubled.length} doubled, ${lies.length} Tasks that lie`,
   );
   faults = lost.length + doubled.length + lies.length + (code === 0 ? 0 : 1);
 } finally {
