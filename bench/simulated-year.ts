@@ -111,13 +111,17 @@ export async function simulateYear(options: YearOptions): Promise<YearReport> {
     const hear = () => budget.hearErsTime(new Date(Math.floor(time.nowMs() / 1000) * 1000));
     const ers: Partial<ErsClient> = {
       async fetchCodeSystem(_type, context) {
-        if (!(await budget.admit(context.priority, context.signal)) || isDown()) return unavailable;
+        const turn = await budget.admit(context.priority, context.signal);
+        turn?.sent();
+        if (turn === undefined || isDown()) return unavailable;
         await clock.sleep(between(20, 400));
         hear();
         return { kind: 'ok', value: REASONS };
       },
       async fetchWorklist({ service, spend }, context) {
-        if (!(await budget.admit(context.priority, context.signal))) return unavailable;
+        const turn = await budget.admit(context.priority, context.signal);
+        if (turn === undefined) return unavailable;
+        turn.sent();
         const by = isOperators ? 'operator' : 'cadence';
         const grant = await spend?.();
         if (grant?.granted === false) return { kind: 'refused', code: 'poll-refused-by-ledger' };

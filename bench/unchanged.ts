@@ -66,9 +66,8 @@ export async function benchUnchanged(): Promise<Row[]> {
     fetchCodeSystem: no,
   };
   const budget: Budget = {
-    admit: async () => true,
+    admit: async () => ({ sent: () => {}, ended: () => {} }),
     slowDown: () => {},
-    wasSent: () => {},
     hearErsTime: () => {},
     pollsOf: async () => ({ now: new Date(0), spent: [], left: undefined, nextAt: new Date(0) }),
     spendPoll: async () => ({ granted: true }),

@@ -1,4 +1,4 @@
-import { backoffMs, type Clock, type Log, type RequestPriority } from '../core/index.ts';
+import { backoffMs, type Clock, type Log, type RequestPriority, type Turn } from '../core/index.ts';
 
 export interface PaceOptions {
   readonly clock: Clock;
@@ -11,17 +11,15 @@ export interface PaceOptions {
 
 /** Gives requests their turn. */
 export interface Pace {
-  /** Waits for one turn; false when the signal aborted first. */
-  admit(priority: RequestPriority, signal?: AbortSignal): Promise<boolean>;
-  /** The request of the turn that was given at that instant is on the wire. */
-  wasSent(admittedAtMs: number): void;
+  /** Waits for one turn; undefined when the signal aborted first. */
+  admit(priority: RequestPriority, signal?: AbortSignal): Promise<Turn | undefined>;
   /** e-RS answered 429. */
   slowDown(afterMs?: number): void;
 }
 
 interface Waiting {
   readonly sinceMs: number;
-  readonly settle: (isAdmitted: boolean) => void;
+  readonly settle: (turn: Turn | undefined) => void;
 }
 
 const PRIORITIES: readonly RequestPriority[] = ['decision', 'two-week-wait', 'urgent', 'routine', 'recheck'];
@@ -57,19 +55,25 @@ export function createPace({ clock, random, log, requestsPerSecond }: PaceOption
   let slowness = 1;
   let strikes = 0;
   let turns = 0;
-  /** The latest turns, as many as a second may hold: when each was given, and when it went out. */
-  const latest: { readonly givenMs: number; sentMs: number }[] = [];
+  /**
+   * The turns that a second may still hold: those not sent yet, since all of them may go out together when a slow token or
+   * connection comes at last, and those sent within the last second. Never more than e-RS's limit.
+   */
+  const held = new Set<{ sentMs: number | undefined }>();
   let nap: AbortController | undefined;
   let isRunning = false;
 
   const count = () => PRIORITIES.reduce((sum, priority) => sum + (queues.get(priority)?.size ?? 0), 0);
   const intervalMs = () => (slowness > 1 ? Math.max(baseMs, CAUTIOUS_INTERVAL_MS) * slowness : baseMs);
-  const dueMs = () => Math.max(slotMs + intervalMs(), pausedUntilMs, secondFreeMs());
+  const dueMs = () => Math.max(slotMs + intervalMs(), pausedUntilMs, placeFreeMs());
 
-  /** When a second that begins with the turn before the last ten, or however many are permitted, has passed. */
-  function secondFreeMs(): number {
-    if (requestsPerSecond === undefined || latest.length < requestsPerSecond) return Number.NEGATIVE_INFINITY;
-    return Math.min(...latest.map(({ sentMs }) => sentMs)) + 1000 + GUARD_MS;
+  /** When there is a place among the held; infinity: only when one of them is sent, or ends. */
+  function placeFreeMs(): number {
+    if (requestsPerSecond === undefined) return Number.NEGATIVE_INFINITY;
+    const nowMs = clock.monotonicMs();
+    const freeMs = ({ sentMs = Number.POSITIVE_INFINITY }) => sentMs + 1000 + GUARD_MS;
+    for (const turn of held) if (freeMs(turn) <= nowMs) held.delete(turn);
+    return held.size < requestsPerSecond ? Number.NEGATIVE_INFINITY : Math.min(...[...held].map(freeMs));
   }
 
   async function run(): Promise<void> {
@@ -77,7 +81,7 @@ export function createPace({ clock, random, log, requestsPerSecond }: PaceOption
       const waitMs = dueMs() - clock.monotonicMs();
       if (waitMs > 0) {
         nap = new AbortController();
-        await clock.sleep(Math.ceil(waitMs), nap.signal);
+        await clock.sleep(Math.ceil(Math.min(waitMs, LONGEST_PAUSE_MS)), nap.signal);
         nap = undefined;
       } else {
         giveTurn(clock.monotonicMs());
@@ -91,19 +95,18 @@ export function createPace({ clock, random, log, requestsPerSecond }: PaceOption
     slowness = Math.max(1, slowness * RECOVERY);
     if (slowness === 1) strikes = 0;
     turns += 1;
-    if (requestsPerSecond !== undefined) {
-      latest.push({ givenMs: nowMs, sentMs: nowMs });
-      if (latest.length > requestsPerSecond) forgetFirst();
-    }
-    choose(nowMs)?.settle(true);
-  }
-
-  function forgetFirst(): void {
-    const firstMs = Math.min(...latest.map(({ sentMs }) => sentMs));
-    latest.splice(
-      latest.findIndex(({ sentMs }) => sentMs === firstMs),
-      1,
-    );
+    const turn = { sentMs: undefined as number | undefined };
+    if (requestsPerSecond !== undefined) held.add(turn);
+    choose(nowMs)?.settle({
+      sent() {
+        turn.sentMs ??= clock.monotonicMs();
+        nap?.abort();
+      },
+      ended() {
+        // It never went out: its place is free.
+        if (turn.sentMs === undefined && held.delete(turn)) nap?.abort();
+      },
+    });
   }
 
   function choose(nowMs: number): Waiting | undefined {
@@ -118,16 +121,16 @@ export function createPace({ clock, random, log, requestsPerSecond }: PaceOption
 
   return {
     admit(priority, signal) {
-      if (signal?.aborted) return Promise.resolve(false);
+      if (signal?.aborted) return Promise.resolve(undefined);
       return new Promise((resolve) => {
         const queue = queues.get(priority);
-        const settle = (isAdmitted: boolean) => {
+        const settle = (turn: Turn | undefined) => {
           signal?.removeEventListener('abort', giveUp);
           queue?.delete(waiting);
           if (count() === 0) nap?.abort();
-          resolve(isAdmitted);
+          resolve(turn);
         };
-        const giveUp = () => settle(false);
+        const giveUp = () => settle(undefined);
         const waiting: Waiting = { sinceMs: clock.monotonicMs(), settle };
         queue?.add(waiting);
         signal?.addEventListener('abort', giveUp);
@@ -135,12 +138,6 @@ export function createPace({ clock, random, log, requestsPerSecond }: PaceOption
         isRunning = true;
         void run();
       });
-    },
-    wasSent(admittedAtMs) {
-      // Told apart by when they were given: turns lie an interval apart.
-      const distance = ({ givenMs }: { readonly givenMs: number }) => Math.abs(givenMs - admittedAtMs);
-      const turn = latest.toSorted((a, b) => distance(a) - distance(b))[0];
-      if (turn !== undefined && distance(turn) < baseMs) turn.sentMs = Math.max(turn.sentMs, clock.monotonicMs());
     },
     slowDown(afterMs = 0) {
       const nowMs = clock.monotonicMs();

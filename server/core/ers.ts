@@ -77,15 +77,18 @@ export interface ErsClient {
   downloadAttachment(binaryId: string, context: ErsContext): Promise<Fate<ErsFile>>;
 }
 
+/** The right to send one request. */
+export interface Turn {
+  /** The request is on the wire. What e-RS counts is when it comes, however long a connection was in coming. */
+  sent(): void;
+  /** The request has ended, whether or not it was sent; to be called in any case. */
+  ended(): void;
+}
+
 /** The single owner of the e-RS budget (architecture 6). */
 export interface Budget {
-  /** Waits for the turn of one request; false when the signal aborted first (nothing is spent). */
-  admit(priority: RequestPriority, signal?: AbortSignal): Promise<boolean>;
-  /**
-   * A request went onto the wire that had its turn at `admittedAtMs` (monotonic). What e-RS counts is when it comes: a
-   * connection that was long in coming moves a turn close to those after it.
-   */
-  wasSent(admittedAtMs: number): void;
+  /** Waits for the turn of one request; undefined when the signal aborted first (nothing is spent). */
+  admit(priority: RequestPriority, signal?: AbortSignal): Promise<Turn | undefined>;
   /** A 429 was seen. */
   slowDown(afterMs?: number): void;
   /** What time it is by e-RS's clock: polls are counted by it, since it is e-RS that counts them. */

@@ -41,6 +41,7 @@ export type {
   PollGrant,
   PollsOf,
   RequestPriority,
+  Turn,
   UserSession,
   WorklistQuery,
 } from './ers.ts';

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { Budget, ErsContext, ErsRefusal, Fate, Log, UserSession } from '../core/index.ts';
+import type { Budget, ErsContext, ErsRefusal, Fate, Log, Turn, UserSession } from '../core/index.ts';
 import { type Answer, type Exchange, exchange, type Wire } from './exchange.ts';
 import {
   type ErsOperation,
@@ -90,9 +90,22 @@ export function createErsHttp(options: ErsHttpOptions): ErsHttp {
     const done = (fate: Fate<T>) => ({ fate, mayRenew: false });
     const early = context.session ? undefined : await tokens.current();
     if (early && early.kind !== 'ok') return done(early);
-    if (!(await budget.admit(context.priority, context.signal)))
-      return done(fateOf(rowOfSilence('read', 'before-send')));
-    const admittedAtMs = clock.monotonicMs();
+    const turn = await budget.admit(context.priority, context.signal);
+    if (turn === undefined) return done(fateOf(rowOfSilence('read', 'before-send')));
+    try {
+      return await send(call, context, read, turn);
+    } finally {
+      turn.ended();
+    }
+  }
+
+  async function send<T>(
+    call: ErsCall,
+    context: ErsContext,
+    read: ReadAnswer<T>,
+    turn: Turn,
+  ): Promise<{ fate: Fate<T>; mayRenew: boolean }> {
+    const done = (fate: Fate<T>) => ({ fate, mayRenew: false });
     // The turn may have been long in coming; mostly this is the same token.
     const token = context.session ? undefined : await tokens.current();
     if (token && token.kind !== 'ok') return done(token);
@@ -112,7 +125,7 @@ export function createErsHttp(options: ErsHttpOptions): ErsHttp {
       {
         deadlineMs: kind === 'download' || kind === 'poll' ? timeouts.fileMs : timeouts.callMs,
         signal: context.signal,
-        onSend: () => budget.wasSent(admittedAtMs),
+        onSend: () => turn.sent(),
       },
     );
     const ersTime = result.kind === 'answered' ? timeOf(result.answer) : undefined;

@@ -25,6 +25,8 @@ export interface TokenSource {
 
 const ASSERTION_LIFE_SECONDS = 240;
 const AHEAD_MS = 60_000;
+/** So long before its end a token is no longer sent: it has still to arrive. */
+const SPARE_MS = 5_000;
 export const TOKEN_DEADLINE_MS = 30_000;
 const LARGEST_ANSWER_BYTES = 65_536;
 
@@ -85,13 +87,11 @@ export function createTokenSource(wire: Wire, credentials: Credentials, log: Log
   return {
     async current() {
       if (held && held.renewAtMs > wire.clock.monotonicMs()) return { kind: 'ok', value: held.token };
-      const old = held;
       minting ??= mint().finally(() => {
         minting = undefined;
       });
-      const minted = await minting;
-      const isOldGood = old !== undefined && held === old && old.endsAtMs > wire.clock.monotonicMs();
-      return minted.kind !== 'ok' && isOldGood ? { kind: 'ok', value: old.token } : minted;
+      // Nobody waits for a new one while the old one is good.
+      return held && held.endsAtMs - SPARE_MS > wire.clock.monotonicMs() ? { kind: 'ok', value: held.token } : minting;
     },
     discard(token) {
       if (held?.token === token) held = undefined;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { createPace, type Pace } from '../../server/budget/pace.ts';
+import { createPace } from '../../server/budget/pace.ts';
 import type { Log, RequestPriority } from '../../server/core/index.ts';
 import { createFakeClock } from './fake-clock.ts';
 
@@ -15,9 +15,11 @@ function startPace(requestsPerSecond: number | undefined, clock = createFakeCloc
   const pace = createPace({ clock, random: () => 0.5, log, requestsPerSecond });
   const turns: Turn[] = [];
   const ask = (priority: RequestPriority, name: string = priority, signal?: AbortSignal) =>
-    pace.admit(priority, signal).then((isAdmitted) => {
-      if (isAdmitted) turns.push({ atMs: clock.monotonicMs(), name });
-      return isAdmitted;
+    pace.admit(priority, signal).then((turn) => {
+      if (turn) turns.push({ atMs: clock.monotonicMs(), name });
+      turn?.sent();
+      turn?.ended();
+      return turn !== undefined;
     });
   return { pace, clock, turns, ask };
 }
@@ -124,26 +126,64 @@ describe('the pace', () => {
   test('B1: however long connections are in coming, no second holds more on the wire than the limit', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.oneof(fc.constant(0), fc.nat(400)), { minLength: 1, maxLength: 30 }),
+        fc.array(fc.oneof(fc.constant(0), fc.nat(400), fc.nat(12_000)), { minLength: 1, maxLength: 30 }),
         async (delays) => {
           const clock = createFakeClock();
           const { pace } = startPace(10, clock);
           const sent: Turn[] = [];
           const send = async (index: number) => {
-            await pace.admit('routine');
-            const admittedAtMs = clock.monotonicMs();
+            const turn = await pace.admit('routine');
             await clock.sleep(delays[index % delays.length] ?? 0);
             sent.push({ atMs: clock.monotonicMs(), name: String(index) });
-            pace.wasSent(admittedAtMs);
+            turn?.sent();
+            turn?.ended();
           };
           const sending = Array.from({ length: 60 }, (_, index) => send(index));
-          await clock.advance(60_000);
+          await clock.advance(200_000);
           await Promise.all(sending);
           expect(busiestSecond(sent)).toBeLessThanOrEqual(10);
         },
       ),
       { numRuns: 40 },
     );
+  });
+
+  test('B1: when nothing gets onto the wire for a while, what was admitted meanwhile goes out within the limit', async () => {
+    const { clock, pace } = startPace(10);
+    const sent: Turn[] = [];
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const sending = Array.from({ length: 60 }, async (_, index) => {
+      const turn = await pace.admit('routine');
+      await gate;
+      sent.push({ atMs: clock.monotonicMs(), name: String(index) });
+      turn?.sent();
+      turn?.ended();
+    });
+    await clock.advance(5_000);
+    open();
+    await clock.advance(20_000);
+    await Promise.all(sending);
+    expect(sent).toHaveLength(60);
+    expect(busiestSecond(sent)).toBeLessThanOrEqual(10);
+  });
+
+  test('gives a place back whose request ended unsent', async () => {
+    const { clock, pace } = startPace(10);
+    const first = Array.from({ length: 10 }, () => pace.admit('routine'));
+    await clock.advance(5_000);
+    const next = pace.admit('routine');
+    let isAdmitted = false;
+    void next.then(() => {
+      isAdmitted = true;
+    });
+    await clock.advance(5_000);
+    expect(isAdmitted).toBe(false);
+    (await first[0])?.ended();
+    await clock.advance(1_000);
+    expect(isAdmitted).toBe(true);
   });
 
   test('without a limit everybody has a turn at once', async () => {
@@ -224,7 +264,7 @@ describe('after a 429', () => {
 });
 
 /** Asks again as soon as it had its turn, twice over, so that somebody always waits. */
-function endless(ask: () => ReturnType<Pace['admit']>): { done: () => void; keepBusy: Promise<unknown> } {
+function endless(ask: () => Promise<boolean>): { done: () => void; keepBusy: Promise<unknown> } {
   let isOver = false;
   const loop = async () => {
     while (!isOver) await ask();

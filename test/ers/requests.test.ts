@@ -312,6 +312,18 @@ describe("the application's token", () => {
     expect(await ers.fetchReferral(UBRN, UNATTENDED)).toMatchObject({ kind: 'retry', code: 'ERS_UNAVAILABLE' });
   });
 
+  test('that still holds is used while its successor is long in coming, so that nobody queues for it (B1)', async () => {
+    const clock = createFakeClock();
+    await using own = await startGateway();
+    own.answer = good();
+    const { ers } = startClient(own.origin, { clock });
+    await ers.fetchReferral(UBRN, UNATTENDED);
+    own.answerToken = () => undefined;
+    await clock.advance(545_000);
+    expect(await ers.fetchReferral(UBRN, UNATTENDED)).toMatchObject({ kind: 'ok' });
+    await clock.advance(40_000);
+  });
+
   test('that e-RS no longer takes is renewed once, also for a write, which a 401 did not apply', async () => {
     const { ers, turns } = startClient(gateway.origin);
     let answered = 0;

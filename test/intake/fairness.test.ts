@@ -35,7 +35,8 @@ describe('fair between services', () => {
     // Each service has no more requests under way than this, however long its list.
     const worker = async (service: string, calls: number) => {
       for (let call = 0; call < calls; call += 1) {
-        await pace.admit('routine');
+        const turn = await pace.admit('routine');
+        turn?.sent();
         turns.push(service);
       }
     };
