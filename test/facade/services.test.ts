@@ -246,6 +246,27 @@ describe('a client of one service', () => {
   });
 });
 
+test('what docs/security.md says to ask instead is answered', async () => {
+  await using world = await startTwoServices();
+  const asks: readonly (readonly [string, readonly string[]])[] = [
+    [
+      '/ServiceRequest?subject=Patient/shared&_include=ServiceRequest:subject',
+      ['Patient/shared', 'ServiceRequest/ant-1'],
+    ],
+    [
+      '/ServiceRequest?priority=routine&subject=Patient/shared&_include=ServiceRequest:subject',
+      ['Patient/shared', 'ServiceRequest/ant-1'],
+    ],
+    ['/ServiceRequest?performer:HealthcareService.name=service-ant&_id=ant-2', ['ServiceRequest/ant-2']],
+    [
+      '/Task?_id=ant-1-task&_include=Task:focus:ServiceRequest&_include:iterate=ServiceRequest:subject',
+      ['Patient/shared', 'ServiceRequest/ant-1', 'Task/ant-1-task'],
+    ],
+    [`/ServiceRequest?supporting-info:identifier=${ubrnOf('bee-1')}`, ['ServiceRequest/ant-1']],
+  ];
+  for (const [path, found] of asks) expect([path, idsOf(await ask(world, ANT, { path }))]).toEqual([path, found]);
+});
+
 describe('paging', () => {
   const next = ({ text }: Got, world: World) =>
     (JSON.parse(text) as Bundle).link?.find(({ relation }) => relation === 'next')?.url?.slice(world.fhir.length) ?? '';
