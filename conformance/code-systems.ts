@@ -188,6 +188,7 @@ const FACADE_ISSUE = {
   'issuer-unavailable': ['The keys of the token issuer could not be read: try again.'],
   'version-conflict': ['Somebody changed the resource since you read it.'],
   'identifier-in-url': ['This installation takes patient identifiers in request bodies only.'],
+  'beyond-services': ['This client is limited to some e-RS services, and this is not offered to such a client.'],
   'nothing-to-reopen': ['No decision of this review is on its way to e-RS.'],
   'engine-unavailable': ['No engine is active to carry this out.'],
   'service-unknown': ['This installation has no such e-RS service.'],

@@ -111,6 +111,7 @@ export type FacadeCode =
   | 'issuer-unavailable'
   | 'version-conflict'
   | 'identifier-in-url'
+  | 'beyond-services'
   | 'nothing-to-reopen'
   | 'engine-unavailable'
   | 'service-unknown'
@@ -587,6 +588,12 @@ export const CODES: Readonly<Record<Code, CodeEntry>> = {
     'client',
     'Use POST [type]/_search.',
     400,
+  ),
+  'beyond-services': entry(
+    'This client is limited to some e-RS services, and this is not offered to such a client.',
+    'client',
+    'Ask as the text says, or with a client of all services.',
+    403,
   ),
   'nothing-to-reopen': entry(
     'No decision of this review is on its way to e-RS.',

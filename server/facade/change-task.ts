@@ -4,6 +4,7 @@ import type { Assessment } from '../decisions/index.ts';
 import { recordEntry } from '../store/index.ts';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
 import { readIfMatch, versionHeadersOf } from './etag.ts';
+import { refuseForeignReferences } from './limited.ts';
 import { readPreferences } from './negotiate.ts';
 import { noticeOutcome, refuse, refuseDecision, refuseForStore, successOutcome } from './outcome.ts';
 import { type Propose, taskTooLarge } from './propose.ts';
@@ -33,13 +34,13 @@ export async function changeTask(room: FacadeRoom, call: TaskCall, propose: Prop
   const carried = readSession(call.headers);
   if (isRefusal(carried)) return carried;
 
-  let judged = await judgeUpdate(room, call.route.id, versionId, propose);
+  let judged = await judgeUpdate(room, call, versionId, propose);
   if (isRefusal(judged)) return judged;
   let notice: Notice | undefined;
   if (isClaim(judged)) {
     // The clinician is about to read it: they should see what e-RS has now, or be told that they may not (T-11).
     notice = await refreshFirst(room, judged.review);
-    judged = await judgeUpdate(room, call.route.id, versionId, propose);
+    judged = await judgeUpdate(room, call, versionId, propose);
     if (isRefusal(judged)) return judged;
   }
   const { review, assessment } = judged;
@@ -79,15 +80,17 @@ interface Judged {
 
 async function judgeUpdate(
   room: FacadeRoom,
-  taskId: string,
+  call: TaskCall,
   versionId: string,
   propose: Propose,
 ): Promise<Judged | Refusal> {
-  const review = await loadReview(room, taskId);
+  const review = await loadReview(room, call.route.id);
   if (isRefusal(review)) return review;
   if (review.task.meta.versionId !== versionId) return refuse('version-conflict');
   const proposed = propose(review.task);
   if (isRefusal(proposed)) return proposed;
+  const foreign = await refuseForeignReferences(room, call, review.task, proposed.task);
+  if (foreign) return foreign;
   const rules = await rulesFor(room, review, proposed.task);
   if (isRefusal(rules)) return rules;
   return { review, assessment: assess(review, proposed.task, rules) };

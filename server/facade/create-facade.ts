@@ -8,6 +8,7 @@ import { fetchReferral } from './fetch-referral.ts';
 import { serveHealth } from './health.ts';
 import { history } from './history.ts';
 import { checkHost, originForm } from './host.ts';
+import { carryOutLimited } from './limited.ts';
 import { negotiate } from './negotiate.ts';
 import type { FacadeOptions } from './options.ts';
 import { refuse } from './outcome.ts';
@@ -90,7 +91,7 @@ async function answerFhir(room: FacadeRoom, req: Request, res: Response): Promis
   const file = takesFile(found) ? { file: req } : {};
   const caller = res.locals['caller'] as Caller;
   const call = { route: found, caller, headers: req.headers, query, body: body.text, ...file };
-  const answer = await carryOut(room, call);
+  const answer = await carryOutLimited(room, call, carryOut);
   respond(req, res, permitAnswer(answer, caller) ?? answer, wanted.isPretty);
 }
 

@@ -4,6 +4,7 @@ import { type Answer, isRefusal, type Refusal } from './answer.ts';
 import { etagOf } from './etag.ts';
 import { refuse, refuseForStore } from './outcome.ts';
 import type { PagePoint } from './paging-token.ts';
+import { markOf } from './reach.ts';
 import type { Call, FacadeRoom, RouteOf } from './room.ts';
 import { openPage, PAGE } from './search.ts';
 
@@ -38,9 +39,10 @@ export async function history(room: FacadeRoom, call: Call<RouteOf<'history'>>):
   return { status: 200, body };
 }
 
-function findPoint(room: FacadeRoom, { route, query }: Call<RouteOf<'history'>>): PagePoint | Refusal {
+function findPoint(room: FacadeRoom, call: Call<RouteOf<'history'>>): PagePoint | Refusal {
+  const { route, query } = call;
   const token = query.get(PAGE);
-  if (token !== null) return openPage(room, route.type, 'history', token, query);
+  if (token !== null) return openPage(room, call, 'history', token);
   const known = new URLSearchParams();
   for (const [name, value] of query) {
     if (name === '_format' || name === '_pretty') continue;
@@ -58,7 +60,14 @@ function findPoint(room: FacadeRoom, { route, query }: Call<RouteOf<'history'>>)
     known.set(name, name === '_count' ? String(Math.min(Number(value), room.limits.maxCount)) : value);
   }
   if (!known.has('_count')) known.set('_count', String(room.limits.defaultCount));
-  return { type: route.type, kind: 'history', query: known.toString() };
+  const { type, id } = route;
+  return {
+    type,
+    kind: 'history',
+    query: known.toString(),
+    caller: markOf(call.caller),
+    ...(id === undefined ? {} : { id }),
+  };
 }
 
 const isInstant = (text: string) =>

@@ -4,7 +4,11 @@ import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:cr
 export interface PagePoint {
   readonly type: string;
   readonly kind: 'search' | 'history';
+  /** Of whose versions it is a page. */
+  readonly id?: string;
   readonly query: string;
+  /** Whom it was made for (markOf). */
+  readonly caller: string;
   readonly next?: string;
   /** Parameters that were ignored, so that every page says so. */
   readonly ignored?: readonly string[];

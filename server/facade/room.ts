@@ -5,6 +5,7 @@ import type { Caller } from '../core/index.ts';
 import { DEFAULT_LIMITS, type FacadeLimits, type FacadeOptions } from './options.ts';
 import { type PagingTokens, pagingTokens } from './paging-token.ts';
 import { type Published, publish } from './published.ts';
+import { type Limit, ServiceDirectory } from './reach.ts';
 import type { Route } from './route.ts';
 
 /** What every interaction works with. */
@@ -14,12 +15,15 @@ export interface FacadeRoom extends Omit<FacadeOptions, 'limits' | 'secret' | 'r
   readonly baseUrl: string;
   readonly published: Published;
   readonly tokens: PagingTokens;
+  readonly directory: ServiceDirectory;
 }
 
 /** One request, as far as an interaction needs to know it. */
 export interface Call<R extends Route = Route> {
   readonly route: R;
   readonly caller: Caller;
+  /** Of a caller who is limited to some services; every interaction keeps to it. */
+  readonly limit?: Limit;
   readonly headers: IncomingHttpHeaders;
   readonly query: URLSearchParams;
   /** The body's text; undefined when there is none. */
@@ -43,5 +47,6 @@ export function furnish({ limits, secret, registry: _, ...options }: FacadeOptio
     baseUrl: `${options.publicUrl}/fhir/R4`,
     published: publish(statement),
     tokens: pagingTokens(secret),
+    directory: new ServiceDirectory(options),
   };
 }

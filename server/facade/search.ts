@@ -1,10 +1,12 @@
 import type { Bundle, BundleEntry, Resource } from '@medplum/fhirtypes';
 import { isConformanceType, isServedType, type ServedType } from '../../conformance/index.ts';
-import type { SearchPage, Stored, StoreResult } from '../core/index.ts';
+import type { SearchPage, Store, Stored, StoreResult } from '../core/index.ts';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
 import { readPreferences } from './negotiate.ts';
 import { ignoredParameters, refuse, refuseForStore } from './outcome.ts';
 import type { PagePoint } from './paging-token.ts';
+import { conditionOf, isOpen, type Limit, markOf, reachedOf } from './reach.ts';
+import { includedTypes, refuseForeignLinks } from './reach-links.ts';
 import type { Call, FacadeRoom, RouteOf } from './room.ts';
 import { checkSearch, namesPatient } from './search-query.ts';
 
@@ -18,15 +20,66 @@ export async function search(room: FacadeRoom, call: Call<RouteOf<'search'>>): P
   if (isRefusal(point)) return point;
   const page = isConformanceType(type)
     ? await searchPublished(room, type, point)
-    : await room.store.search(type, point.query, point.next);
+    : await room.store.search(type, limitedQuery(type, point.query, call.limit), point.next);
   if (!page.ok) return refuseForStore(page, 'parameter-invalid');
-  return { status: 200, body: searchset(room, type, point, page.value) };
+  const out = await letOut(room, point, page.value, call.limit);
+  return out.ok ? { status: 200, body: searchset(room, type, point, out.value) } : refuseForStore(out);
+}
+
+/** Never part of the paging link, so that each page is limited as its reader is. */
+function limitedQuery(type: ServedType, query: string, limit: Limit | undefined): string {
+  const condition = limit && conditionOf(type, limit);
+  if (condition === undefined) return query;
+  return `${query}&${new URLSearchParams([[...condition]])}`;
+}
+
+/**
+ * What clients may not read they do not get by inclusion either. A limited client's inclusions are all of types that its
+ * search can bring, and each is looked at: what was found may be foreign if somebody else wrote the reference. So are the
+ * matches of a further page, of which the store may have made its list before a referral moved.
+ */
+async function letOut(
+  { store }: FacadeRoom,
+  { type, query, next }: PagePoint,
+  page: SearchPage,
+  limit: Limit | undefined,
+): Promise<StoreResult<SearchPage>> {
+  const served = page.includes.filter(({ resourceType }) => isServedType(resourceType));
+  if (limit === undefined) return { ok: true, value: { ...page, includes: served } };
+  const isListed = next !== undefined && isServedType(type) && !isOpen(type);
+  const matches = isListed
+    ? await onlyReached(store, limit, type, page.matches)
+    : { ok: true as const, value: page.matches };
+  if (!matches.ok) return matches;
+  const includes = served.filter(({ resourceType }) => isServedType(resourceType) && isOpen(resourceType));
+  for (const included of includedTypes(new URLSearchParams(query))) {
+    const reached = await onlyReached(
+      store,
+      limit,
+      included,
+      served.filter(({ resourceType }) => resourceType === included),
+    );
+    if (!reached.ok) return reached;
+    includes.push(...reached.value);
+  }
+  return { ok: true, value: { ...page, matches: matches.value, includes } };
+}
+
+async function onlyReached(
+  store: Store,
+  limit: Limit,
+  type: ServedType,
+  resources: readonly Stored[],
+): Promise<StoreResult<readonly Stored[]>> {
+  const ids = resources.map(({ id }) => id);
+  const reached = await reachedOf(store, limit, type, ids);
+  return reached.ok ? { ok: true, value: resources.filter(({ id }) => reached.value.has(id)) } : reached;
 }
 
 function findPoint(room: FacadeRoom, call: Call<RouteOf<'search'>>): PagePoint | Refusal {
   const { type } = call.route;
   const token = call.query.get(PAGE);
-  if (token !== null) return openPage(room, type, 'search', token, call.query);
+  if (token !== null) return openPage(room, call, 'search', token);
   if (room.refuseIdentifiersInUrls && namesPatient(type, call.query)) return refuse('identifier-in-url');
   const parameters = new URLSearchParams(call.query);
   if (call.body !== undefined) {
@@ -44,7 +97,9 @@ function findPoint(room: FacadeRoom, call: Call<RouteOf<'search'>>): PagePoint |
   });
   if (isRefusal(checked)) return checked;
   const { query, ignored } = checked;
-  return { type, kind: 'search', query, ...(ignored.length === 0 ? {} : { ignored }) };
+  const foreign = call.limit && refuseForeignLinks(type, new URLSearchParams(query));
+  if (foreign) return foreign;
+  return { type, kind: 'search', query, caller: markOf(call.caller), ...(ignored.length === 0 ? {} : { ignored }) };
 }
 
 const BESIDE_PAGE: readonly string[] = [PAGE, '_count', '_format', '_pretty'];
@@ -55,14 +110,15 @@ const BESIDE_PAGE: readonly string[] = [PAGE, '_count', '_format', '_pretty'];
  */
 export function openPage(
   { tokens }: FacadeRoom,
-  type: ServedType,
+  { route, caller, query }: Call<RouteOf<'search' | 'history'>>,
   kind: PagePoint['kind'],
   token: string,
-  query: URLSearchParams,
 ): PagePoint | Refusal {
   const point = tokens.open(token);
   const isAlone = [...query.keys()].every((name) => BESIDE_PAGE.includes(name));
-  return point?.type === type && point.kind === kind && isAlone
+  const isOfRoute =
+    point?.kind === kind && point.type === route.type && point.id === (route.kind === 'history' ? route.id : undefined);
+  return isOfRoute && point.caller === markOf(caller) && isAlone
     ? point
     : refuse('parameter-invalid', { text: 'This paging link is not one of this server. Search again.' });
 }
@@ -88,10 +144,7 @@ async function searchPublished(room: FacadeRoom, type: ServedType, point: PagePo
 function searchset(room: FacadeRoom, type: ServedType, point: PagePoint, page: SearchPage): Bundle {
   const entry: BundleEntry[] = [
     ...page.matches.map((resource) => entryOf(room, resource, 'match')),
-    // What clients may not read they do not get by inclusion either.
-    ...page.includes
-      .filter(({ resourceType }) => isServedType(resourceType))
-      .map((resource) => entryOf(room, resource, 'include')),
+    ...page.includes.map((resource) => entryOf(room, resource, 'include')),
   ];
   if (point.ignored) entry.push({ resource: ignoredParameters(point.ignored), search: { mode: 'outcome' } });
   const { next } = page;

@@ -9,6 +9,7 @@ import { assessFound } from '../decisions/index.ts';
 import type { Rules } from '../reviews/index.ts';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
 import { etagOf } from './etag.ts';
+import { refuseForeignReferences } from './limited.ts';
 import { decisionOutcome, refuse, successOutcome } from './outcome.ts';
 import { readParameters } from './parameters.ts';
 import { type Propose, proposePatched, proposeReplaced } from './propose.ts';
@@ -38,6 +39,8 @@ export async function validateDecision(room: FacadeRoom, call: Call<RouteOf<'ope
   if (isRefusal(review)) return review;
   const proposed = propose?.(review.task);
   if (proposed !== undefined && isRefusal(proposed)) return parameters([{ name: 'outcome', resource: proposed.body }]);
+  const foreign = proposed && (await refuseForeignReferences(room, call, review.task, proposed.task));
+  if (foreign) return parameters([{ name: 'outcome', resource: foreign.body }]);
   const rules = await rulesFor(room, review, proposed?.task ?? review.task);
   if (isRefusal(rules)) return rules;
   const verdict = proposed ? verdictOf(assess(review, proposed.task, rules)) : judgeAsItIs(review, rules);

@@ -5,6 +5,8 @@ import type { ResourceType, Store, Stored } from '../../server/core/index.ts';
 
 const coding = (system: string, code: string) => ({ coding: [{ system, code }] });
 const parameter = encodeURIComponent;
+/** An id that nothing has. */
+const NIL = '00000000-0000-0000-0000-000000000000';
 
 /** Two referrals of one service in a small world, and every search of the target model's section 6 asked of it. */
 export function searchWorld(storeOf: () => Store): void {
@@ -83,6 +85,22 @@ export function searchWorld(storeOf: () => Store): void {
           extension: [{ url: structureDefinition('ers-service'), valueReference: to('HealthcareService', 'service') }],
         } as Resource);
       }
+      await put('other', { resourceType: 'HealthcareService', name: 'Other Clinic' });
+      await put('stranger', { resourceType: 'Patient', active: true });
+      await put('elsewhere', {
+        resourceType: 'ServiceRequest',
+        status: 'active',
+        intent: 'order',
+        subject: to('Patient', 'stranger'),
+        performer: [to('HealthcareService', 'other')],
+      } as Resource);
+      await put('foreign', {
+        resourceType: 'Task',
+        status: 'requested',
+        intent: 'order',
+        focus: to('ServiceRequest', 'elsewhere'),
+        for: to('Patient', 'stranger'),
+      } as Resource);
       await put('letter', {
         resourceType: 'DocumentReference',
         status: 'current',
@@ -93,6 +111,7 @@ export function searchWorld(storeOf: () => Store): void {
           {
             attachment: {
               contentType: 'application/pdf',
+              url: 'Binary/letter-file',
               extension: [
                 {
                   url: structureDefinition('ers-availability-status'),
@@ -120,7 +139,7 @@ export function searchWorld(storeOf: () => Store): void {
       } as Resource);
       await put('provenance', {
         resourceType: 'Provenance',
-        target: [to('Task', 'closed')],
+        target: [to('Task', 'closed'), to('ServiceRequest', 'rejected')],
         recorded: '2026-02-03T09:00:00Z',
         agent: [{ who: to('Practitioner', 'clinician') }],
       } as Resource);
@@ -210,6 +229,56 @@ export function searchWorld(storeOf: () => Store): void {
       ],
       ['S-22', 'List', 'item=HealthcareService/{service}', ['shortlist']],
       ['S-22 patient', 'List', 'patient=Patient/{patient}', ['shortlist']],
+      // What keeps a client to its services (docs/decisions/0019), beside conditions of its own.
+      [
+        'services',
+        'Task',
+        `_id={open},{closed},{foreign}&focus:ServiceRequest.performer=HealthcareService/${NIL},HealthcareService/{service}`,
+        ['closed', 'open'],
+      ],
+      [
+        'services twice',
+        'Task',
+        'focus:ServiceRequest.performer=HealthcareService/{other}&focus:ServiceRequest.performer=HealthcareService/{service}',
+        [],
+      ],
+      ['services none', 'Task', `focus:ServiceRequest.performer=HealthcareService/${NIL}`, []],
+      [
+        'services of documents',
+        'DocumentReference',
+        'location=Binary/letter-file&related:ServiceRequest.performer=HealthcareService/{service}',
+        ['letter'],
+      ],
+      [
+        'services of other documents',
+        'DocumentReference',
+        'location=Binary/letter-file&related:ServiceRequest.performer=HealthcareService/{other}',
+        [],
+      ],
+      [
+        'services of appointments',
+        'Appointment',
+        '_id={appointment}&based-on:ServiceRequest.performer=HealthcareService/{service}',
+        ['appointment'],
+      ],
+      [
+        'services of witnesses',
+        'Provenance',
+        '_id={provenance}&target:ServiceRequest.performer=HealthcareService/{service}',
+        ['provenance'],
+      ],
+      [
+        'services of patients',
+        'Patient',
+        `_id={patient},{stranger}&_has:ServiceRequest:subject:performer=HealthcareService/{service},HealthcareService/${NIL}`,
+        ['patient'],
+      ],
+      [
+        'services of other patients',
+        'Patient',
+        '_id={patient},{stranger}&_has:ServiceRequest:subject:performer=HealthcareService/{other}',
+        ['stranger'],
+      ],
       ['identifier of a reference', 'Task', '_id={open},{closed}&status:not=rejected', ['open']],
     ];
 

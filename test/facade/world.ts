@@ -62,6 +62,8 @@ export interface World extends AsyncDisposable {
   readonly log: readonly LogLine[];
   readonly clock: Clock & { isImpatient: boolean };
   readonly taskId: string;
+  /** What the facade asked of the store, in order: `search Task`, `read Patient`. */
+  readonly calls: string[];
   task(): Promise<Stored<Task>>;
   record(): Promise<DispatchRecord>;
   /** What the Task's record says becomes `data`. */
@@ -245,6 +247,7 @@ export async function startFacade(options: FacadeWorldOptions = {}): Promise<Wor
   const engine = fakeEngine();
   const alerts = alertBoard(() => clock.now());
   const log: LogLine[] = [];
+  const calls: string[] = [];
   const write =
     (level: string) =>
     (event: string, fields: LogFields = {}) => {
@@ -312,7 +315,7 @@ export async function startFacade(options: FacadeWorldOptions = {}): Promise<Wor
   server.on(
     'request',
     createFacade({
-      store: saying(store, { ...store.capabilities, ...capabilities }),
+      store: saying(store, { ...store.capabilities, ...capabilities }, calls),
       engine,
       alerts,
       clock,
@@ -333,6 +336,7 @@ export async function startFacade(options: FacadeWorldOptions = {}): Promise<Wor
     log,
     clock,
     taskId: task.id,
+    calls,
     put,
     task: async () => {
       const read = await store.read('Task', task.id);
@@ -353,13 +357,17 @@ export async function startFacade(options: FacadeWorldOptions = {}): Promise<Wor
   };
 }
 
-/** The store, which says of itself that it can do this much. */
-function saying(store: Store, capabilities: StoreCapabilities): Store {
+/** The store, which says of itself that it can do this much; `calls` notes what is asked of it. */
+function saying(store: Store, capabilities: StoreCapabilities, calls: string[]): Store {
   return new Proxy(store, {
     get(target, name) {
       if (name === 'capabilities') return capabilities;
       const member = Reflect.get(target, name);
-      return typeof member === 'function' ? member.bind(target) : member;
+      if (typeof member !== 'function') return member;
+      return (...given: unknown[]) => {
+        calls.push([name, given[0]].filter((one) => typeof one === 'string').join(' '));
+        return member.apply(target, given);
+      };
     },
   });
 }

@@ -19,6 +19,9 @@ interface RowSet {
   readonly isNegated?: boolean;
 }
 
+/** Looked up in an index, or tested on the row at hand. */
+type How = 'IN' | 'EXISTS';
+
 export interface Compiler {
   /** The condition of a search on `resource r`, and whether it is driven by an index other than the type's. */
   where(request: SearchRequest): Sql & { readonly isDriven: boolean };
@@ -50,7 +53,8 @@ export function compiler(keyOf: (parameter: Parameter) => number, nowMs: () => n
   let aliases = 0;
   const alias = () => `t${aliases++}`;
 
-  function rowSet(condition: IndexedCondition): RowSet {
+  /** @param how a chain or `_has` finds what it passes through: from its far end, or from the row at hand */
+  function rowSet(condition: IndexedCondition, how: How): RowSet {
     const a = alias();
     switch (condition.kind) {
       case 'token': {
@@ -86,32 +90,40 @@ export function compiler(keyOf: (parameter: Parameter) => number, nowMs: () => n
         );
       case 'missing':
         return { ...presence(condition.parameter, a), isNegated: condition.isMissing };
+      // CROSS JOIN keeps the order as written: from what is looked up or at hand to the other end. Left alone, SQLite
+      // tries each reference of a parameter with each resource that meets the inner condition.
       case 'chain': {
         const t = alias();
         const targets = condition.targets.map(({ type, condition: inner }) =>
-          and([sql(`${a}.target_type = ?`, type), holds(inner, t, 'IN')]),
+          and([sql(`${t}.type = ?`, type), holds(inner, t, how)]),
         );
+        const leads = `${a}.target_type = ${t}.type AND ${a}.target_id = ${t}.id`;
         return set(
           sql(
-            `reference ${a} JOIN resource ${t} ON ${t}.type = ${a}.target_type AND ${t}.id = ${a}.target_id AND ${t}.deleted = 0`,
+            how === 'IN'
+              ? `resource ${t} CROSS JOIN reference ${a} ON ${leads}`
+              : `reference ${a} CROSS JOIN resource ${t} ON ${leads}`,
           ),
           a,
-          and([sql(`${a}.param = ?`, keyOf(condition.parameter)), or(targets)]),
+          and([sql(`${a}.param = ?`, keyOf(condition.parameter)), sql(`${t}.deleted = 0`), or(targets)]),
         );
       }
       case 'has': {
         const t = alias();
         const source = alias();
+        const leads = `${a}.target_type = ${t}.type AND ${a}.target_id = ${t}.id`;
         return set(
           sql(
-            `reference ${a} JOIN resource ${source} ON ${source}.rid = ${a}.rid
-             JOIN resource ${t} ON ${t}.type = ${a}.target_type AND ${t}.id = ${a}.target_id`,
+            how === 'IN'
+              ? `resource ${source} CROSS JOIN reference ${a} ON ${a}.rid = ${source}.rid CROSS JOIN resource ${t} ON ${leads}`
+              : `resource ${t} CROSS JOIN reference ${a} ON ${leads} CROSS JOIN resource ${source} ON ${source}.rid = ${a}.rid`,
           ),
           t,
           and([
             sql(`${a}.param = ?`, keyOf(condition.parameter)),
-            sql(`${a}.target_type = ?`, condition.target),
-            holds(condition.condition, source, 'IN'),
+            sql(`${source}.type = ?`, condition.from),
+            sql(`${t}.type = ?`, condition.target),
+            holds(condition.condition, source, how),
           ]),
         );
       }
@@ -129,11 +141,11 @@ export function compiler(keyOf: (parameter: Parameter) => number, nowMs: () => n
   }
 
   /** Whether the resource `row` meets the condition: by looking the condition up (IN), or by testing the row at hand (EXISTS). */
-  function holds(condition: Condition, row: string, how: 'IN' | 'EXISTS'): Sql {
+  function holds(condition: Condition, row: string, how: How): Sql {
     if (condition.kind === 'id') return anyOf(condition.ids.map((id) => [[`${row}.id`, id]]));
     if (condition.kind === 'updated')
       return or(condition.dates.map((date) => dateSql(date, `${row}.updated`, `${row}.updated`)));
-    const { from, rid, where, isNegated } = rowSet(condition);
+    const { from, rid, where, isNegated } = rowSet(condition, how);
     const values = [...from.values, ...where.values];
     if (how === 'IN' && !isNegated)
       return { text: `${row}.rid IN (SELECT ${rid} FROM ${from.text} WHERE ${where.text})`, values };
