@@ -24,6 +24,7 @@ export {
 export type * from './account.ts';
 export type { Alert, Alerts } from './alerts.ts';
 export { alertBoard } from './alerts.ts';
+export type { Access, Audit, ErsCallEnd, Subject } from './audit.ts';
 export { backoffMs } from './backoff.ts';
 export type { Authenticate, Caller, Identification } from './caller.ts';
 export { ANYBODY } from './caller.ts';

@@ -9,6 +9,7 @@ import { serveHealth } from './health.ts';
 import { history } from './history.ts';
 import { checkHost, originForm } from './host.ts';
 import { negotiate } from './negotiate.ts';
+import { mayShowPatients, noteAccess } from './note-access.ts';
 import type { FacadeOptions } from './options.ts';
 import { refuse } from './outcome.ts';
 import { patchTask } from './patch-task.ts';
@@ -22,7 +23,7 @@ import { type Call, type FacadeRoom, furnish, type RouteOf } from './room.ts';
 import { findRoute, type Route, type Unrouted } from './route.ts';
 import { search } from './search.ts';
 import { sendDecision } from './send-decision.ts';
-import { notePattern, traceRequests } from './trace.ts';
+import { idsOf, notePattern, traceRequests } from './trace.ts';
 import { updateTask } from './update-task.ts';
 import { validateDecision } from './validate-decision.ts';
 
@@ -79,7 +80,11 @@ async function answerFhir(room: FacadeRoom, req: Request, res: Response): Promis
   if (isRefusal(body)) return respond(req, res, body, wanted.isPretty);
   const file = takesFile(found) ? { file: req } : {};
   const call = { route: found, caller: ANYBODY, headers: req.headers, query, body: body.text, ...file };
-  respond(req, res, await carryOut(room, call), wanted.isPretty);
+  if (room.audit?.mayServe() === false && mayShowPatients(found))
+    return respond(req, res, refuse('audit-unavailable'), wanted.isPretty);
+  const answer = await carryOut(room, call);
+  if (room.audit) noteAccess(room.audit, call, answer, idsOf(res));
+  respond(req, res, answer, wanted.isPretty);
 }
 
 const pathOf = ({ url }: Request): string => originForm(url).split('?', 1)[0] ?? '';
