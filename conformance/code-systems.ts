@@ -191,6 +191,7 @@ const FACADE_ISSUE = {
   'beyond-services': ['This client is limited to some e-RS services, and this is not offered to such a client.'],
   'nothing-to-reopen': ['No decision of this review is on its way to e-RS.'],
   'engine-unavailable': ['No engine is active to carry this out.'],
+  'audit-unavailable': ['Nothing is shown that cannot be audited: too much waits to be written.'],
   'service-unknown': ['This installation has no such e-RS service.'],
   'list-unknown': ['This service is not read from that worklist.'],
   'ers-unavailable': ['e-RS did not answer.'],

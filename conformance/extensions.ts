@@ -150,6 +150,11 @@ const EXTENSIONS: Readonly<Record<string, ExtensionRow>> = {
     value: { code: 'Coding', missing: 'code', since: 'dateTime', service: 'Identifier', task: 'Reference' },
     meaning: 'Why a person should look at it, since when, at which e-RS service, and the review Task.',
   },
+  'ers-audit-link': {
+    contexts: 'AuditEvent',
+    value: { chain: 'string', sequence: 'positiveInt', previous: 'string', hash: 'string' },
+    meaning: 'The place of an AuditEvent in its chain, and the hash that binds it to the one before (decision 0021).',
+  },
   'pds-version': { contexts: 'Patient', value: 'string', meaning: 'Version of the PDS record that was copied (M-44).' },
 };
 

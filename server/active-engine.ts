@@ -1,8 +1,10 @@
 import type { Dispatcher } from 'undici';
+import { chainKey, witnessedStore } from './audit/index.ts';
 import { createBudget } from './budget/index.ts';
 import type { ErsConfig, ServerConfig } from './config.ts';
 import {
   type Alerts,
+  type Audit,
   type Clock,
   type Engine,
   idSpace,
@@ -26,6 +28,8 @@ export interface ActiveEngineOptions {
   readonly log: Log;
   readonly alerts: Alerts;
   readonly turns: Turns;
+  /** Is told of every request to e-RS; absent in tests that need none. */
+  readonly audit?: Audit;
   /** A number in [0, 1). */
   readonly random: () => number;
   readonly dispatcher: Dispatcher;
@@ -59,8 +63,10 @@ export function buildActiveEngine(options: ActiveEngineOptions): ActiveEngine {
   const { server, ers: ersConfig, mayWork, pollIntervalMs, standingSession, tempo } = options;
   let isRetired = false;
   const fence = () => !isRetired && mayWork();
-  const { store, clock, log, alerts, turns, random } = options;
-  const ids = idSpace(server.idNamespaceSecret.reveal());
+  const { clock, log, alerts, turns, random } = options;
+  const secret = server.idNamespaceSecret.reveal();
+  const store = witnessedStore(options.store, chainKey(secret));
+  const ids = idSpace(secret);
   const shared = { store, clock, log, alerts, turns, random, ids, fence };
   const budget = createBudget({
     ...shared,
@@ -73,6 +79,7 @@ export function buildActiveEngine(options: ActiveEngineOptions): ActiveEngine {
     privateKeyPem: ersConfig.privateKeyPem.reveal(),
     budget,
     dispatcher: options.dispatcher,
+    ...(options.audit === undefined ? {} : { audit: options.audit }),
     limits: { maxFileBytes: server.maxFileBytes, maxJsonBytes: MAX_JSON_BYTES },
   });
   const landing = createLanding({ ...shared, judge: { isTerminal, fingerprintOf } });

@@ -432,12 +432,44 @@ export function readCopyConfig(environment: Environment): ReadConfig<CopyConfig>
   const names = ['DATA_DIR', 'STORE_URL', 'STORE_CLIENT_ID', 'STORE_CLIENT_SECRET'] as const;
   const values = readValues(environment, names, faults);
   const remoteStore = remoteStoreOf('hapi', values, faults);
-  if (!existsSync(resolve(values.DATA_DIR, 'store.sqlite')))
-    faults.push(
-      `DATA_DIR: there is no embedded store in ${values.DATA_DIR}: name the folder that the server kept it in.`,
-    );
+  checkStoreIn(values.DATA_DIR, faults);
   if (faults.length > 0) return { ok: false, faults };
   return { ok: true, config: Object.freeze({ dataDirectory: values.DATA_DIR, remoteStore }) };
+}
+
+/** Where the audit trail is, and the secret that its links were made with. */
+export interface AuditConfig {
+  readonly dataDirectory: string;
+  readonly remoteStore?: RemoteStoreConfig;
+  readonly idNamespaceSecret: Secret;
+}
+
+/** Reads what `audit` takes from the environment; answers every fault at once. */
+export function readAuditConfig(environment: Environment): ReadConfig<AuditConfig> {
+  const faults: string[] = [];
+  const names = [
+    'STORE',
+    'DATA_DIR',
+    'STORE_URL',
+    'STORE_CLIENT_ID',
+    'STORE_CLIENT_SECRET',
+    'ID_NAMESPACE_SECRET',
+  ] as const;
+  const values = readValues(environment, names, faults);
+  const remoteStore = values.STORE === 'hapi' ? remoteStoreOf(values.STORE, values, faults) : undefined;
+  if (remoteStore === undefined && values.DATA_DIR !== undefined) checkStoreIn(values.DATA_DIR, faults);
+  if (faults.length > 0) return { ok: false, faults };
+  const config = {
+    dataDirectory: values.DATA_DIR,
+    idNamespaceSecret: values.ID_NAMESPACE_SECRET,
+    ...(remoteStore === undefined ? {} : { remoteStore }),
+  };
+  return { ok: true, config: Object.freeze(config) };
+}
+
+function checkStoreIn(directory: string, faults: string[]): void {
+  if (existsSync(resolve(directory, 'store.sqlite'))) return;
+  faults.push(`DATA_DIR: there is no embedded store in ${directory}: name the folder that the server kept it in.`);
 }
 
 /** Whether a folder, or the nearest one above it that exists, can be written. */

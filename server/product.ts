@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { Registry } from 'prom-client';
 import { Agent, type Dispatcher, ProxyAgent } from 'undici';
 import { type ActiveEngine, buildActiveEngine } from './active-engine.ts';
+import { chainKey, createAudit } from './audit/index.ts';
 import type { ErsConfig, ServerConfig } from './config.ts';
 import {
   alertBoard,
@@ -75,6 +76,7 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
 
   const secret = server.idNamespaceSecret.reveal();
   const shared = { store, clock, log, alerts: alertBoard(() => clock.now()) };
+  const audit = createAudit({ ...shared, random, key: chainKey(secret) });
   const dispatcher = dispatcherFor(ersConfig.proxy);
   // Shared by one engine after another: what the last one still has in hand keeps its referral's turn (D1).
   const turns = new Turns();
@@ -105,6 +107,7 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
   const facade = createFacade({
     ...shared,
     engine,
+    audit,
     registry: new Registry(),
     secret,
     publicUrl,
@@ -124,7 +127,7 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
     isSoleProcess,
     async whenHeld() {
       const mayWork = () => lease.isHeld();
-      active = buildActiveEngine({ ...options, ...shared, random, turns, dispatcher, mayWork });
+      active = buildActiveEngine({ ...options, ...shared, audit, random, turns, dispatcher, mayWork });
       active.start();
     },
     async whenLost() {
@@ -145,6 +148,7 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
     await lease.stop();
     listener.closeAllConnections();
     await closed;
+    await audit.stop();
     await dispatcher.close();
     if (options.store === undefined) await store.close();
     log.info('main.product.stopped');
@@ -158,6 +162,7 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
       engine,
       async settled() {
         await active?.settled();
+        await audit.settled();
       },
       stop() {
         stopped ??= stop();

@@ -28,6 +28,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'server/access': ['server/core'],
   'server/lease': ['server/core', 'server/store'],
   'server/copy': ['server/core', 'mappings', 'server/store'],
+  'server/audit': ['server/core', 'mappings', 'server/store'],
   'server/sentinel': ['server/core', 'server/store'],
   'server/facade': ['server/core', 'conformance', 'server/decisions', 'server/reviews', 'mappings', 'server/store'],
   'server/main': ['*'],

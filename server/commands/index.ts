@@ -1,4 +1,5 @@
 import { account } from './account.ts';
+import { audit } from './audit.ts';
 import { checkErs } from './check-ers.ts';
 import type { Command } from './command.ts';
 import { copy } from './copy.ts';
@@ -13,4 +14,15 @@ export type { Call, Command } from './command.ts';
 export { helpOf, WrongUse } from './command.ts';
 
 /** The operator's door, in the order in which help shows it. */
-export const COMMANDS: readonly Command[] = [serve, demo, fetch, poll, reconcile, checkErs, account, copy, token];
+export const COMMANDS: readonly Command[] = [
+  serve,
+  demo,
+  fetch,
+  poll,
+  reconcile,
+  checkErs,
+  account,
+  audit,
+  copy,
+  token,
+];

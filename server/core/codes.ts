@@ -88,7 +88,9 @@ export type AlertCode =
   | 'referral-overdue'
   | 'file-overdue'
   | 'decision-overdue'
-  | 'poll-overdue';
+  | 'poll-overdue'
+  | 'audit-delayed'
+  | 'audit-lost';
 
 /** Codes of the facade's refusals that are not about a decision. */
 export type FacadeCode =
@@ -117,6 +119,7 @@ export type FacadeCode =
   | 'service-unknown'
   | 'list-unknown'
   | 'ers-unavailable'
+  | 'audit-unavailable'
   | 'store-refused'
   | 'internal-error';
 
@@ -509,6 +512,16 @@ export const CODES: Readonly<Record<Code, CodeEntry>> = {
     'operator',
     'See whether e-RS can be reached (npm run ers -- check-ers), then poll the service.',
   ),
+  'audit-delayed': entry(
+    'The store does not take AuditEvents now; those of reads and calls wait in memory.',
+    'operator',
+    'See whether the store takes writes. A process that is killed now loses what waits.',
+  ),
+  'audit-lost': entry(
+    'AuditEvents of reads or calls could not be kept: too many waited, or the store refused them.',
+    'operator',
+    'See the log for how many, and the log lines of the requests themselves for what they were.',
+  ),
 
   'resource-unknown': entry(
     'This server keeps no such resource type.',
@@ -620,6 +633,12 @@ export const CODES: Readonly<Record<Code, CodeEntry>> = {
     422,
   ),
   'ers-unavailable': entry('e-RS did not answer.', 'nobody', 'Try again later.', 503),
+  'audit-unavailable': entry(
+    'Nothing is shown that cannot be audited: too much waits to be written.',
+    'operator',
+    'See whether the store takes writes; try again later.',
+    503,
+  ),
   'store-refused': entry('The FHIR store refused the write.', 'client', 'Read the issue that names the element.', 422),
   'internal-error': entry('Something went wrong here.', 'developer', 'Report it with the X-Request-Id.', 500),
 };

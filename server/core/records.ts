@@ -18,7 +18,8 @@ export type RecordKind =
   | 'ers-sync'
   | 'ers-quarantine'
   | 'ers-poll-ledger'
-  | 'ers-lease';
+  | 'ers-lease'
+  | 'ers-audit';
 
 /** `ers-worklist` | `{service}.{list}`: the last two snapshots, newest first. */
 export interface WorklistRecord {
@@ -152,10 +153,31 @@ export interface DispatchRecord {
       readonly sender?: string;
       readonly startedAt: string;
       readonly outcome: 'unknown' | 'not-applied' | 'applied';
+      /** Its AuditEvent is written. Not so where the process ended before its answer came: then settling writes it. */
+      readonly isWitnessed?: boolean;
     };
   };
   /** Set when final: the e-RS version that recorded the decision, or at which the review ended. */
   readonly ended?: { readonly at: string; readonly version: number; readonly recorded: boolean };
+  /** The last AuditEvent of this review; written by the audit room in the transaction that creates it (decision 0021). */
+  readonly audited?: AuditHead;
+}
+
+/** Where a chain of AuditEvents ends: how many it has, and the hash of the last (decision 0021). */
+export interface AuditHead {
+  readonly sequence: number;
+  /** Absent while there is none. */
+  readonly hash?: string;
+}
+
+/** `ers-audit` | `{chain}`: the head of one process's chain. */
+export interface AuditChainRecord extends AuditHead {
+  readonly chain: string;
+}
+
+/** `ers-audit` | `chains`: every chain that a process ever began, so that none can vanish whole. */
+export interface AuditChainsRecord {
+  readonly chains: readonly string[];
 }
 
 /** `ers-quarantine` | `{service}.{ubrn}`: a referral that cannot be landed (K1). */

@@ -32,6 +32,7 @@ import {
 import { loadReview, type RejectionReference, type Review } from '../reviews/index.ts';
 import type { DispatchRoom } from './room.ts';
 import { follow, landRecorded, settle } from './settle.ts';
+import { unwitnessed, witnessed, witnessUnheard } from './unheard.ts';
 import { uploadNext } from './upload.ts';
 import { attemptAudit } from './witness.ts';
 import { writeStep } from './write.ts';
@@ -95,6 +96,8 @@ export async function deliver(
     case 'send':
       return send(options, hand, decision, step.version, identified, reference);
     case 'reread': {
+      const unheard = unwitnessed(decision);
+      if (unheard !== undefined) return witnessUnheard(options, hand, decision, unheard);
       // What was repaired is written first: a decision that cannot be settled would hide it for ever.
       if (!hand.isDirty) return settle(options, hand.review, decision, step.why);
       const written = await write(options, hand, hand.step);
@@ -219,7 +222,7 @@ async function answered(
   sent: QueuedDecision,
   fate: Fate<ErsReferral>,
 ): Promise<Next> {
-  const decision = doubted(sent, fate);
+  const decision = witnessed(doubted(sent, fate));
   const loaded = await loadReview(options.store, taskId, key);
   if (!loaded.ok) return later(RETRY_MS); // the attempt stays `unknown` and is settled by reading e-RS
   const review = loaded.value;

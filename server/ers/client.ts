@@ -1,5 +1,6 @@
 import { Agent, type Dispatcher } from 'undici';
 import type {
+  Audit,
   Budget,
   Clock,
   DecisionOperation,
@@ -39,6 +40,8 @@ export interface ErsClientOptions extends Credentials {
   readonly budget: Budget;
   readonly clock: Clock;
   readonly log: Log;
+  /** Is told of every request. */
+  readonly audit?: Audit;
   readonly limits: Limits;
   readonly timeouts?: Partial<Timeouts>;
   /** Such as undici's EnvHttpProxyAgent; else connections of the client's own. */
@@ -82,6 +85,7 @@ export function createErsClient(options: ErsClientOptions): WholeErsClient {
     wire,
     budget,
     log,
+    audit: options.audit,
     limits,
     timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
   });

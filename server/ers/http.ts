@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { Budget, ErsContext, ErsRefusal, Fate, Log, Turn, UserSession } from '../core/index.ts';
+import type { Audit, Budget, ErsContext, ErsRefusal, Fate, Log, Turn, UserSession } from '../core/index.ts';
 import { type Answer, type Exchange, exchange, type Wire } from './exchange.ts';
 import {
   type ErsOperation,
@@ -64,6 +64,8 @@ export interface ErsHttpOptions {
   readonly wire: Wire;
   readonly budget: Budget;
   readonly log: Log;
+  /** Is told of every request. */
+  readonly audit?: Audit | undefined;
   readonly limits: Limits;
   readonly timeouts: Timeouts;
 }
@@ -72,7 +74,7 @@ const isTwoHundred = (status: number): boolean => status >= 200 && status < 300;
 
 /** Every call of e-RS goes this way: token, budget, headers of its mode, deadline, fate, one log line. */
 export function createErsHttp(options: ErsHttpOptions): ErsHttp {
-  const { baseUrl, tokens, wire, budget, log, limits, timeouts } = options;
+  const { baseUrl, tokens, wire, budget, log, audit, limits, timeouts } = options;
   const { clock } = wire;
 
   async function ask<T>(call: ErsCall, context: ErsContext, read: ReadAnswer<T>): Promise<Fate<T>> {
@@ -175,6 +177,15 @@ export function createErsHttp(options: ErsHttpOptions): ErsHttp {
       ...(fate.kind !== 'ok' && { code: fate.code }),
       ...(ersCode !== undefined && { ersCode }),
     };
+    audit?.noteErsCall({
+      operation: call.operation,
+      ...ubrnIn(call.path),
+      correlationId: context.correlationId,
+      isOk: fate.kind === 'ok',
+      ...(answer && { status: answer.status }),
+      ...(ersRequestId !== undefined && { ersRequestId }),
+      ...(context.session && { session: claimedIn(context.session) }),
+    });
     const event = answer ? 'ers.call.answered' : 'ers.call.unanswered';
     if (fate.kind === 'ok') log.info(event, fields);
     else if (fate.code === 'ERS_REQUEST_WRONG' || fate.code === 'ERS_APPLICATION_REFUSED') log.error(event, fields);
@@ -183,6 +194,13 @@ export function createErsHttp(options: ErsHttpOptions): ErsHttp {
 
   return { ask, baseUrl, wire, limits, timeouts };
 }
+
+const ubrnIn = (path: string): { ubrn?: string } => {
+  const ubrn = /\bReferralRequest\/(\d{12})\b/.exec(path)?.[1];
+  return ubrn === undefined ? {} : { ubrn };
+};
+
+const claimedIn = ({ token: _, ...claimed }: UserSession): Omit<UserSession, 'token'> => claimed;
 
 const isStream = (body: object | Readable | undefined): body is Readable =>
   body !== undefined && 'pipe' in body && typeof body.pipe === 'function';

@@ -10,6 +10,7 @@ import { history } from './history.ts';
 import { checkHost, originForm } from './host.ts';
 import { carryOutLimited } from './limited.ts';
 import { negotiate } from './negotiate.ts';
+import { mayShowPatients, noteAccess } from './note-access.ts';
 import type { FacadeOptions } from './options.ts';
 import { refuse } from './outcome.ts';
 import { patchTask } from './patch-task.ts';
@@ -25,7 +26,7 @@ import { findRoute, type Route, type Unrouted } from './route.ts';
 import { search } from './search.ts';
 import { sendDecision } from './send-decision.ts';
 import { serveAccess } from './serve-access.ts';
-import { notePattern, traceRequests } from './trace.ts';
+import { idsOf, notePattern, traceRequests } from './trace.ts';
 import { updateTask } from './update-task.ts';
 import { validateDecision } from './validate-decision.ts';
 
@@ -91,8 +92,12 @@ async function answerFhir(room: FacadeRoom, req: Request, res: Response): Promis
   const file = takesFile(found) ? { file: req } : {};
   const caller = res.locals['caller'] as Caller;
   const call = { route: found, caller, headers: req.headers, query, body: body.text, ...file };
-  const answer = await carryOutLimited(room, call, carryOut);
-  respond(req, res, permitAnswer(answer, caller) ?? answer, wanted.isPretty);
+  if (room.audit?.mayServe() === false && mayShowPatients(found))
+    return respond(req, res, refuse('audit-unavailable'), wanted.isPretty);
+  const asked = await carryOutLimited(room, call, carryOut);
+  const answer = permitAnswer(asked, caller) ?? asked;
+  if (room.audit) noteAccess(room.audit, call, answer, idsOf(res));
+  respond(req, res, answer, wanted.isPretty);
 }
 
 /** Who calls, if they may have what they ask for. Whoever cannot say who they are learns nothing of what there is. */

@@ -1,5 +1,5 @@
 import type { Registry } from 'prom-client';
-import type { Access, Alerts, Clock, Engine, Log, Store } from '../core/index.ts';
+import type { Access, Alerts, Audit, Clock, Engine, Log, Store } from '../core/index.ts';
 
 export interface FacadeLimits {
   readonly maxBodyBytes: number;
@@ -42,6 +42,8 @@ export interface FacadeOptions {
   readonly registry: Registry;
   /** Absent: everybody is one caller who may do all; then the server listens on loopback only (architecture 10). */
   readonly access?: Access;
+  /** Is told of every answer that may show patient data; absent: nobody is. */
+  readonly audit?: Audit;
   /** The installation's secret: paging links are encrypted under a key made from it, so every replica can read them. */
   readonly secret: string;
   /** Of the software, for the CapabilityStatement. */

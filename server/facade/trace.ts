@@ -16,6 +16,15 @@ export function notePattern(res: Response, pattern: string): void {
   res.locals['pattern'] = pattern;
 }
 
+/** The ids that an answer carries. */
+export function idsOf(res: Response): { requestId: string; correlationId: string | undefined } {
+  const correlationId = res.getHeader('X-Correlation-ID');
+  return {
+    requestId: String(res.getHeader('X-Request-Id')),
+    correlationId: typeof correlationId === 'string' ? correlationId : undefined,
+  };
+}
+
 /** Gives every answer its ids and security headers, and every request one log line and one observation. */
 export function traceRequests({ clock, log, registry }: { clock: Clock; log: Log; registry: Registry }) {
   const seconds = new Histogram({

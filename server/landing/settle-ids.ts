@@ -40,6 +40,9 @@ function withChosen<T>(value: T, chosen: readonly { placeholder: string; id: str
 }
 
 async function rewrite<T extends object>(store: Store, kind: 'ers-sync' | 'ers-dispatch', key: string, data: T) {
-  const held = await readRecord<T>(store, kind, key);
-  if (held.ok && held.value !== undefined) await writeRecord(store, kind, key, data, held.value);
+  const held = await readRecord<T & Pick<DispatchRecord, 'audited'>>(store, kind, key);
+  if (!held.ok || held.value === undefined) return;
+  // The end of its chain of AuditEvents is known to the record in the store only.
+  const { audited } = held.value.data;
+  await writeRecord(store, kind, key, audited === undefined ? data : { ...data, audited }, held.value);
 }

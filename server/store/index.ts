@@ -6,7 +6,16 @@ import type { HapiOptions } from './hapi/store.ts';
 import type { WireOptions } from './hapi/wire.ts';
 
 export type { EngineRecord } from './records.ts';
-export { listRecords, readRecord, recordEntry, recordOf, writeRecord } from './records.ts';
+export {
+  contentOfRecord,
+  listRecords,
+  readRecord,
+  recordEntry,
+  recordOf,
+  recordsQuery,
+  withContent,
+  writeRecord,
+} from './records.ts';
 
 /**
  * Opens the embedded store in a directory, which it makes if need be. Only one process can have it open.

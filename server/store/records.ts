@@ -93,7 +93,7 @@ export async function writeRecord<T>(
 
 /** All records of a kind, read through to the last page. */
 export async function listRecords<T>(store: Store, kind: RecordKind): Promise<StoreResult<readonly EngineRecord<T>[]>> {
-  const query = new URLSearchParams({ code: `${CODE_SYSTEM}|${kind}`, _count: '500' }).toString();
+  const query = recordsQuery(kind, 500);
   const records: EngineRecord<T>[] = [];
   for (let next: string | undefined, isFirst = true; isFirst || next !== undefined; isFirst = false) {
     const page = await store.search('Basic', query, next);
@@ -116,6 +116,24 @@ export function recordOf<T>(basic: Stored<Basic>): StoreResult<EngineRecord<T>> 
     return invalid('A record lacks its payload: it was not written by this engine', 'invalid');
   return { ok: true, value: { key, data: JSON.parse(payload) as T, id: basic.id, versionId: basic.meta.versionId } };
 }
+
+/** Key and content of a record that is not read but about to be written; undefined when it is none of that kind. */
+export function contentOfRecord<T>(basic: Basic, kind: RecordKind): { key: string; data: T } | undefined {
+  const isKind = basic.code.coding?.some(({ system, code }) => system === CODE_SYSTEM && code === kind);
+  const payload = basic.extension?.find(({ url }) => url === PAYLOAD)?.valueString;
+  const key = basic.identifier?.[0]?.value;
+  return isKind && payload !== undefined && key !== undefined ? { key, data: JSON.parse(payload) as T } : undefined;
+}
+
+/** The record with other content. */
+export const withContent = <B extends Basic, T>(basic: B, data: T): B => ({
+  ...basic,
+  extension: [{ url: PAYLOAD, valueString: JSON.stringify(data) }],
+});
+
+/** The search by which all records of a kind are found. */
+export const recordsQuery = (kind: RecordKind, count: number): string =>
+  new URLSearchParams({ code: `${CODE_SYSTEM}|${kind}`, _count: String(count) }).toString();
 
 /** A comma or backslash in a value is no separator. Source: FHIR R4 search, escaping. */
 const escapeValue = (value: string): string => value.replaceAll(/[\\,]/g, '\\$&');

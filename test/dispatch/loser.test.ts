@@ -43,7 +43,8 @@ async function attemptsSince(ward: Ward, ubrn: string): Promise<string[]> {
     const attempt = (JSON.parse(payload ?? '{}') as DispatchRecord).decision?.lastAttempt;
     return attempt === undefined ? 'none' : `${attempt.correlationId === OTHER ? 'theirs' : 'ours'} ${attempt.outcome}`;
   });
-  return attempts.slice(attempts.indexOf('theirs unknown'));
+  // Its AuditEvent may be written first, which tells nothing new of the attempt.
+  return attempts.slice(attempts.lastIndexOf('theirs unknown'));
 }
 
 const readsOf = async (ward: Ward, ubrn: string) => (await ward.calls('A005')).filter((call) => call.ubrn === ubrn);

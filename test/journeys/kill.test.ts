@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Bundle, Resource } from '@medplum/fhirtypes';
 import { canonicalJson } from '../../mappings/index.ts';
+import { audit } from '../../server/commands/audit.ts';
 import { createStillClock, type Simulator, startSimulator } from '../../simulator/index.ts';
 import { type Process, startProcess, until } from './process.ts';
 
@@ -20,6 +21,7 @@ const CLINICAL = [
 ];
 const SUMMARY = 'clinical-information-summary';
 const REFERRALS = 20;
+const SECRET = 'a secret of this kill test';
 
 let simulator: Simulator;
 let directory: string;
@@ -42,7 +44,7 @@ const serve = (dataDirectory: string): Promise<Process> =>
   startProcess(['serve'], {
     PORT: '0',
     DATA_DIR: join(directory, dataDirectory),
-    ID_NAMESPACE_SECRET: 'a secret of this kill test',
+    ID_NAMESPACE_SECRET: SECRET,
     ERS_BASE_URL: simulator.baseUrl,
     ERS_TOKEN_URL: simulator.tokenUrl,
     ERS_TOKEN_AUDIENCE: simulator.credentials.tokenAudience,
@@ -120,5 +122,17 @@ describe('kill −9', () => {
     expect([isSame, same(await contentOf(killed.url), expected)]).toEqual([true, []]);
     expect(expected.length).toBeGreaterThan(REFERRALS * 3);
     expect(await killed.end('SIGTERM')).toBe(0);
+
+    // What a kill leaves of the audit trail is whole: a batch of it is written, or is not.
+    const environment = { DATA_DIR: join(directory, 'killed'), ID_NAMESPACE_SECRET: SECRET };
+    const said: string[] = [];
+    const note = (text: string) => {
+      said.push(text);
+    };
+    expect(
+      await audit
+        .run({ args: ['verify'], environment, version: '0', say: note, complain: note })
+        .then((code) => [code, said]),
+    ).toEqual([0, [expect.stringMatching(/whole: \d{2,} AuditEvents in [2-9] chains/)]]);
   }, 120_000);
 });

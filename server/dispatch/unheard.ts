@@ -1,0 +1,39 @@
+import type { TransactionEntry } from '../core/index.ts';
+import type { Attempt, QueuedDecision } from '../decisions/index.ts';
+import type { InHand, Next } from './deliver.ts';
+import type { DispatchRoom } from './room.ts';
+import { attemptAudit } from './witness.ts';
+import { writeStep } from './write.ts';
+
+const RETRY_MS = 2_000;
+
+/** What is written from here on goes with the attempt's AuditEvent. */
+export const witnessed = (decision: QueuedDecision): QueuedDecision =>
+  decision.lastAttempt === undefined
+    ? decision
+    : { ...decision, lastAttempt: { ...decision.lastAttempt, isWitnessed: true } };
+
+/** The attempt whose AuditEvent nobody wrote: the process that made it ended, or could not write, before its answer. */
+export const unwitnessed = ({ lastAttempt }: QueuedDecision): Attempt | undefined =>
+  lastAttempt?.outcome === 'unknown' && lastAttempt.isWitnessed !== true ? lastAttempt : undefined;
+
+/** E-3: each attempt has its AuditEvent, before what became of it is read. */
+export async function witnessUnheard(
+  options: DispatchRoom,
+  hand: InHand,
+  decision: QueuedDecision,
+  attempt: Attempt,
+): Promise<Next> {
+  if (!(await options.people.place(attempt.sender))) return { kind: 'later', afterMs: RETRY_MS };
+  const record = { ...hand.step.record, decision: witnessed(decision) };
+  const about = { recorded: options.clock.now().toISOString(), isRecorded: false };
+  const task = { ...hand.step.task, id: record.taskId };
+  const witness: TransactionEntry = {
+    kind: 'create',
+    resource: attemptAudit(task, attempt, about, options.ids),
+  };
+  const written = await writeStep(options, hand.review, { ...hand.step, record }, [witness]);
+  return written.ok || written.code === 'conflict'
+    ? { kind: 'reload' }
+    : { kind: 'later', afterMs: written.retryAfterMs ?? RETRY_MS };
+}
