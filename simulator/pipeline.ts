@@ -55,6 +55,9 @@ export async function runPipeline(call: Call, endpoint: Endpoint, gate: Gate): P
   gate.world.locks.add(ubrn);
   try {
     await call.pause();
+    // While it waited the referral may have changed: what e-RS compares is what it holds when it writes
+    const late = checkRelationship(call, endpoint, gate) ?? checkIfMatch(call, endpoint, gate);
+    if (late) return late;
     const before = gate.world.openQuestions.answers === 'by-seed' ? structuredClone(referral) : undefined;
     const known = referral.decisions.length;
     const answer = await endpoint.answer({ ...call, caller, referral }, gate.world);

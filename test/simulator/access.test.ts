@@ -245,6 +245,25 @@ describe('the order and shape of refusals', () => {
     expect((await side.control('GET', '/audit')).json.parallelWrites).toBe(1);
   });
 
+  test('a write that waits is held against the referral as it is when the wait is over: a change meanwhile makes it 409', async () => {
+    await using side = await startFarSide();
+    await side.token();
+    const afterChange = async (event: string): Promise<[number, string | undefined, unknown[]]> => {
+      const ubrn = await side.create(DIRECT);
+      const headers = ifMatch(await side.versionOf(ubrn));
+      await side.control('POST', '/faults', { endpoint: 'A013', ubrn, kind: 'delay', delayMs: 300 });
+      const slow = side.send('POST', operation(ubrn, 'acceptReferral'), { headers });
+      const hasArrived = async (): Promise<boolean> =>
+        (await side.control('GET', '/calls')).json.calls.some((call: { ubrn?: string }) => call.ubrn === ubrn);
+      while (!(await hasArrived()));
+      await side.control('POST', `/referrals/${ubrn}/events`, { type: event });
+      const reply = await slow;
+      return [reply.status, codeOf(reply), (await side.control('GET', `/referrals/${ubrn}`)).json.decisions];
+    };
+    expect(await afterChange('priority-changed')).toEqual([409, undefined, []]);
+    expect(await afterChange('moved-to-another-provider')).toEqual([422, 'NO_RELATIONSHIP', []]);
+  });
+
   test('a body where none belongs is 400, since A013 takes none', async () => {
     await using side = await startFarSide();
     const ubrn = await side.create(DIRECT);
