@@ -16,11 +16,12 @@ const isWaived = (finding: Finding, waiver: (typeof WAIVERS)[number]): boolean =
   waiver.problem.test(finding.problem);
 
 test('every request that e-RS takes and every answer that the simulator gives obeys the e-RS contract, but for waivers that cite their evidence and are all needed', async () => {
-  const { check, findings } = await compileContract(SHARED);
+  const { check, findings, respelt } = await compileContract(SHARED);
   for (const openQuestions of ['documented', 'by-seed'] as const) {
     await using side = await startFarSide({ referrals: 48, checkExchange: check, openQuestions });
     await driveEverything(side);
   }
+  expect(respelt()).toBeGreaterThan(0);
   const unexplained = findings
     // A request that e-RS itself refused may be as wrong as it likes.
     .filter(({ side, status }) => side === 'answer' || status < 400)

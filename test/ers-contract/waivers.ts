@@ -36,10 +36,4 @@ export const WAIVERS: Waiver[] = [
     problem: /^answer\/extension\/\* must have required property 'valueInstant'/,
     evidence: 'provider-api 5.2, 9 trap 12: the pathway start comes as valueInstant or valueDateTime',
   },
-  {
-    side: 'answer',
-    endpoints: /^A008$/,
-    problem: /^answer\/entry\/\*(\/extension\/\*)? must match (a schema in anyOf|exactly one schema in oneOf)/,
-    evidence: 'provider-api 4.3: the schema titles write WorklistItem, the urls WorkListItem; by seed both occur',
-  },
 ];
