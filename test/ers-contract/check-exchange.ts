@@ -172,10 +172,9 @@ function checkRequest(
   const problems: string[] = [];
   for (const { name, in: place, isRequired, isValid } of parameters) {
     if (place === 'path') continue;
-    const value = place === 'header' ? requestHeaders[name.toLowerCase()] : (query.get(name) ?? undefined);
-    if (value === undefined) {
-      if (isRequired) problems.push(`${place} ${name} is missing`);
-    } else if (isValid && place === 'header' && !isValid(value)) problems.push(...errorsOf(isValid, `header ${name}`));
+    const values = place === 'header' ? [requestHeaders[name.toLowerCase()] ?? []].flat() : query.getAll(name);
+    if (values.length === 0 && isRequired) problems.push(`${place} ${name} is missing`);
+    for (const value of values) if (isValid && !isValid(value)) problems.push(...errorsOf(isValid, `${place} ${name}`));
   }
   if (method !== 'POST') return problems;
   if (!operation.requestBody) return requestBody.length > 0 ? [...problems, 'a body where none belongs'] : problems;
