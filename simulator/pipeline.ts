@@ -132,7 +132,7 @@ const checkIdentityHeaders: Check = (call, endpoint, { world }) => {
 };
 
 /** Step 3. Source: provider-api 1.3, 1.4. */
-const checkRole: Check = (call, endpoint) => {
+const checkRole: Check = (call, endpoint, { world }) => {
   const { caller } = call;
   if (!caller) return undefined;
   if (caller.mode === 'application')
@@ -156,6 +156,7 @@ const checkRole: Check = (call, endpoint) => {
     );
   if (needsPrincipal && !user.onBehalfOf.includes(onBehalfOf))
     return forbidden(call, endpoint, 'The user may not act on behalf of this clinician');
+  if (needsPrincipal) call.caller = { ...caller, principal: world.users.get(onBehalfOf) ?? {} };
   return undefined;
 };
 

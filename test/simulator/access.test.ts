@@ -221,6 +221,24 @@ describe('the order and shape of refusals', () => {
     expect(codeOf(await side.send('GET', path, elsewhere))).toBe('NO_RELATIONSHIP');
   });
 
+  test('an administrator is related to the referrals of the clinician for whom they act, whatever services are their own', async () => {
+    await using side = await startFarSide();
+    const ubrn = await side.create(DIRECT);
+    const asFor = async (services: string[], own: string[]): Promise<[number, number]> => {
+      const principal = `99900000004${services[0]?.at(-1)}`;
+      await side.signIn({ sdsUserId: principal, services });
+      const { token, headers } = await side.signIn({ roles: [SPCA], onBehalfOf: [principal], services: own });
+      const behalf = { token, headers: { ...headers, 'NHSD-eRS-On-Behalf-Of-User-ID': principal } };
+      const json = worklistRequest('REFERRALS_FOR_REVIEW', '70101');
+      return [
+        (await side.send('GET', `/STU3/ReferralRequest/${ubrn}`, behalf)).status,
+        (await side.send('POST', '/STU3/ReferralRequest/$ers.fetchworklist', { ...behalf, json })).status,
+      ];
+    };
+    expect(await asFor(['70101'], ['70102'])).toEqual([200, 200]);
+    expect(await asFor(['70102'], ['70101'])).toEqual([422, 422]);
+  });
+
   test('If-Match decides before anything is done: absent 412, malformed 400, stale 409', async () => {
     await using side = await startFarSide();
     const ubrn = await side.create(DIRECT);
