@@ -32,11 +32,20 @@ export interface AuditReport {
   parallelWrites: number;
   /** Unknown or forbidden headers, each with how often it came. */
   badHeaders: Record<string, number>;
-  schemaFailures: number;
+  /** Null where nobody checks. */
+  schemaFailures: number | null;
+}
+
+interface AuditWish {
+  clock: SimulatorClock;
+  limits: Limits;
+  pollsPerDay: number | undefined;
+  /** Whether requests and answers are checked against e-RS's schema. */
+  hasSchema: boolean;
 }
 
 /** Polls are counted in any rolling 24 hours of the simulator's clock, both lists together. Source: provider-api 3. */
-export function createAudit(clock: SimulatorClock, limits: Limits, pollsPerDay: number | undefined): Audit {
+export function createAudit({ clock, limits, pollsPerDay, hasSchema }: AuditWish): Audit {
   const polls: Record<string, Record<string, number>> = {};
   const recent = new Map<string, number[]>();
   const badHeaders: Record<string, number> = {};
@@ -79,7 +88,7 @@ export function createAudit(clock: SimulatorClock, limits: Limits, pollsPerDay: 
       pollsOverLimit,
       parallelWrites,
       badHeaders,
-      schemaFailures,
+      schemaFailures: hasSchema ? schemaFailures : null,
     }),
   };
 }

@@ -5,7 +5,15 @@ import type { Referral, User, World } from './world.ts';
 /** Who calls, once the token and the identity headers are known. */
 export type Caller =
   | { mode: 'application'; organisation: string; role: 'PROVIDER_AUTHORISED_APPLICATION'; userId: string }
-  | { mode: 'user'; user: User; organisation: string; role: string; userId: string };
+  | {
+      mode: 'user';
+      user: User;
+      organisation: string;
+      role: string;
+      userId: string;
+      /** For whom an administrator acts; empty for a principal who never signed in, who then works for all services. */
+      principal?: Pick<User, 'services'>;
+    };
 
 export type Role =
   | 'REFERRING_CLINICIAN'

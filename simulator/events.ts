@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { attachTo } from './attach.ts';
 import { attachmentSchema } from './control-schemas.ts';
+import { obstacleTo } from './event-states.ts';
 import { findReason } from './reference-data.ts';
 import {
   appointmentOf,
@@ -52,6 +53,8 @@ export type ReferralEvent = z.infer<typeof eventSchema>;
 
 /** Applies an event; answers why it cannot happen, if it cannot. */
 export function applyEvent(world: World, referral: Referral, event: ReferralEvent): string | undefined {
+  const obstacle = obstacleTo(event.type, referral);
+  if (obstacle !== undefined) return obstacle;
   const { dice } = world;
   const { resource } = referral;
   const appointment = appointmentOf(resource);

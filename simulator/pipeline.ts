@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Answer } from './answers.ts';
 import { emptyAnswer, gatewayOutcome, r4Outcome, stu3Outcome, textAnswer } from './answers.ts';
 import { chanceOf } from './dice.ts';
@@ -5,7 +6,7 @@ import type { Call, Endpoint } from './endpoint.ts';
 import type { Limits } from './limits.ts';
 import { versionOf } from './referral-document.ts';
 import { relationOf } from './relationship.ts';
-import type { Tokens } from './tokens.ts';
+import type { Bearer, Tokens } from './tokens.ts';
 import type { Referral, World } from './world.ts';
 import { isOtherwise } from './world.ts';
 
@@ -55,6 +56,9 @@ export async function runPipeline(call: Call, endpoint: Endpoint, gate: Gate): P
   gate.world.locks.add(ubrn);
   try {
     await call.pause();
+    // While it waited the referral may have changed: what e-RS compares is what it holds when it writes
+    const late = checkRelationship(call, endpoint, gate) ?? checkIfMatch(call, endpoint, gate);
+    if (late) return late;
     const before = gate.world.openQuestions.answers === 'by-seed' ? structuredClone(referral) : undefined;
     const known = referral.decisions.length;
     const answer = await endpoint.answer({ ...call, caller, referral }, gate.world);
@@ -76,10 +80,15 @@ function letListsLag({ seed, clock }: World, referral: Referral, before: Referra
   referral.lag = { untilMs: clock.now().getTime() + LIST_LAG_MS, view: before };
 }
 
+/** For whom a request speaks, if its token is known and has not expired. */
+export function bearerOf(tokens: Tokens, { authorization = '' }: IncomingHttpHeaders): Bearer | undefined {
+  const token = /^Bearer (\S+)$/.exec(authorization)?.[1];
+  return token === undefined ? undefined : tokens.bearerOf(token);
+}
+
 /** Step 1. Source: provider-api 1.6 [P]: STU3 paths answer with an empty body. */
 const checkToken: Check = (call, endpoint, { tokens, world }) => {
-  const token = /^Bearer (\S+)$/.exec(call.headers.authorization ?? '')?.[1];
-  const bearer = token === undefined ? undefined : tokens.bearerOf(token);
+  const bearer = bearerOf(tokens, call.headers);
   if (!bearer) {
     const refusal =
       endpoint.fhir === 'STU3' ? emptyAnswer(401) : gatewayOutcome('R4', 401, 'ACCESS_DENIED', 'login', call.at);
@@ -123,7 +132,7 @@ const checkIdentityHeaders: Check = (call, endpoint, { world }) => {
 };
 
 /** Step 3. Source: provider-api 1.3, 1.4. */
-const checkRole: Check = (call, endpoint) => {
+const checkRole: Check = (call, endpoint, { world }) => {
   const { caller } = call;
   if (!caller) return undefined;
   if (caller.mode === 'application')
@@ -147,6 +156,7 @@ const checkRole: Check = (call, endpoint) => {
     );
   if (needsPrincipal && !user.onBehalfOf.includes(onBehalfOf))
     return forbidden(call, endpoint, 'The user may not act on behalf of this clinician');
+  if (needsPrincipal) call.caller = { ...caller, principal: world.users.get(onBehalfOf) ?? {} };
   return undefined;
 };
 

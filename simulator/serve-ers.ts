@@ -9,7 +9,7 @@ import type { Call, Endpoint } from './endpoint.ts';
 import { polledService } from './endpoints/index.ts';
 import type { Fault, Faults } from './faults.ts';
 import type { Gate } from './pipeline.ts';
-import { runPipeline } from './pipeline.ts';
+import { bearerOf, runPipeline } from './pipeline.ts';
 import { settleFiles } from './scans.ts';
 import { readBody, send, sendGarbage, sendTruncated } from './wire-transport.ts';
 
@@ -70,9 +70,17 @@ export async function serveErs(
     if (fault?.kind === 'lose-request') return void request.socket.destroy();
     const body = await readBody(request, LARGEST_BODY_BYTES);
     if (body === 'aborted') return;
-    const answer = routed
-      ? await answerCall(side, { request, url, routed, body: body === 'too-large' ? undefined : body, fault, record })
-      : emptyAnswer(404);
+    const received = routed && {
+      request,
+      url,
+      routed,
+      body: body === 'too-large' ? undefined : body,
+      fault,
+      record,
+    };
+    const polled = received && polledBy(side, received);
+    const answer = received ? await answerCall(side, received) : emptyAnswer(404);
+    if (polled !== undefined && answer.status !== 429) side.audit.polled(polled);
     record.status = answer.status;
     const isJson = answer.headers['Content-Type']?.includes('json') ?? false;
     if (isJson && Buffer.isBuffer(answer.body)) side.calls.keepBody(record, 'answerBody', answer.body);
@@ -133,13 +141,21 @@ async function answerCall(side: ErsSide, { request, url, routed, body, fault, re
     if (call.caller) {
       record.mode = call.caller.mode;
       side.audit.sawHeaders(request.headers, call.caller.mode);
-      if (endpoint.id === 'A008' && answer.status < 429) side.audit.polled(polledService(call.json));
     }
     return answer;
   };
   if (fault?.kind !== 'status') return run();
   if (fault.applied) await run();
   return faultyAnswer(fault);
+}
+
+/**
+ * The service that an unattended call polls: e-RS counts it whatever the answer but 429, and gives users no limit.
+ * Source: provider-api 3
+ */
+function polledBy({ tokens }: ErsSide, { request, routed, body }: Received): string | undefined {
+  const isUnattended = bearerOf(tokens, request.headers)?.mode === 'application';
+  return routed.endpoint.id === 'A008' && isUnattended ? polledService(body) : undefined;
 }
 
 function faultyAnswer({ status = 500, body, retryAfterSeconds }: Fault): Answer {

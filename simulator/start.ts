@@ -135,7 +135,12 @@ async function makeSimulator(options: SimulatorOptions): Promise<Made> {
 
   const tokens = createTokens(world.clock, { apiKey, keys: new Map([[keyId, key]]) });
   const limits = createLimits(options.requestsPerSecond);
-  const audit = createAudit(world.clock, limits, options.pollsPerDay);
+  const audit = createAudit({
+    clock: world.clock,
+    limits,
+    pollsPerDay: options.pollsPerDay,
+    hasSchema: options.checkExchange !== undefined,
+  });
   const objectStore = createObjectStore(world.clock);
   const faults = createFaults();
   const calls = createCalls();

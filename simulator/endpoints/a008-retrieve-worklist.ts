@@ -75,11 +75,18 @@ export const retrieveWorklist: PlainEndpoint = {
 };
 
 /** The service that a worklist request asks for, whether or not it will be answered: polls are counted by it. */
-export function polledService(json: unknown): string {
-  const parameters = (json as { parameter?: unknown } | undefined)?.parameter;
+export function polledService(body: Buffer | undefined): string {
+  let json: { parameter?: unknown } | null;
+  try {
+    json = JSON.parse(body?.toString('utf8') ?? '');
+  } catch {
+    return '(none)';
+  }
+  const parameters = json?.parameter;
   if (!Array.isArray(parameters)) return '(none)';
   const service: Parameter | undefined = parameters.find((each: Parameter | null) => each?.name === 'service');
-  return service?.valueIdentifier?.value ?? '(none)';
+  const id: unknown = service?.valueIdentifier?.value;
+  return typeof id === 'string' ? id : '(none)';
 }
 
 /** e-RS's answer to a list over 10 MB is not documented: 500, or by seed whatever a gateway says. Source: provider-api 9.1 no. 4. */

@@ -36,6 +36,13 @@ export interface Finding {
   problem: string;
 }
 
+export interface Contract {
+  check: CheckExchange;
+  findings: Finding[];
+  /** How often the url of a worklist item was written otherwise than in the schema. */
+  respelt(): number;
+}
+
 // The package is CommonJS whose types claim a default export within the default export.
 const addFormats = addFormatsModule as unknown as (ajv: Ajv) => void;
 
@@ -43,7 +50,7 @@ const addFormats = addFormatsModule as unknown as (ajv: Ajv) => void;
  * Compiles e-RS's own OpenAPI tree into a check of requests and answers: parameters, media types, bodies and headers, both ways.
  * @param shared the folder that holds `ers/openapi`
  */
-export async function compileContract(shared: string): Promise<{ check: CheckExchange; findings: Finding[] }> {
+export async function compileContract(shared: string): Promise<Contract> {
   const api = (await dereference(join(shared, 'ers/openapi/e-referrals-service-api.yaml'))) as unknown as {
     paths: Record<string, Record<string, Operation>>;
   };
@@ -78,7 +85,10 @@ export async function compileContract(shared: string): Promise<{ check: CheckExc
     }
 
   const findings: Finding[] = [];
-  const check: CheckExchange = (exchange) => {
+  let respelt = 0;
+  const check: CheckExchange = (received) => {
+    const { exchange, count } = respell(received);
+    respelt += count;
     const path = decodeURIComponent(exchange.path.split('?')[0] ?? '');
     const match = compiled.find(({ pattern, method }) => method === exchange.method && pattern.test(path));
     const found = match
@@ -93,26 +103,57 @@ export async function compileContract(shared: string): Promise<{ check: CheckExc
     );
     return found.map(({ problem }) => problem);
   };
-  return { check, findings };
+  return { check, findings, respelt: () => respelt };
+}
+
+/**
+ * The schema's titles write WorklistItem, the urls WorkListItem, and e-RS may write either: an answer is checked as if it had
+ * written all its items like the schema. Source: provider-api 4.3
+ */
+function respell(exchange: Exchange): { exchange: Exchange; count: number } {
+  if (exchange.endpoint !== 'A008' || !exchange.answerBody) return { exchange, count: 0 };
+  const parts = exchange.answerBody.toString('utf8').split('-WorklistItem-1"');
+  return {
+    exchange: { ...exchange, answerBody: Buffer.from(parts.join('-WorkListItem-1"')) },
+    count: parts.length - 1,
+  };
 }
 
 const normalise = (type: string): string => type.toLowerCase().replaceAll(' ', '').split(';')[0] ?? '';
 
-/** The branches of an `anyOf` that a value never meant: their kind, url or profile is another. */
-const isOfAnotherKind = ({ keyword, instancePath }: ErrorObject): boolean =>
-  keyword === 'enum' && /\/(resourceType|url|meta\/profile\/0)$/.test(instancePath);
-const branchOf = (schemaPath: string): string | undefined => /^.*\/(anyOf|oneOf)\/\d+/.exec(schemaPath)?.[0];
+/** A branch of an `anyOf` that a value never meant: its kind, url or profile is another. */
+interface Unmeant {
+  branch: string;
+  /** The value, by its path. */
+  at: string;
+}
+const KIND = /\/(resourceType|url|meta\/profile\/0)$/;
+const isWithin = (path: string, outer: string): boolean => path === outer || path.startsWith(`${outer}/`);
+const isChoice = ({ keyword }: ErrorObject): boolean => keyword === 'anyOf' || keyword === 'oneOf';
 
+function unmeantBy({ keyword, instancePath, schemaPath }: ErrorObject): Unmeant[] {
+  const branch = /^.*\/(anyOf|oneOf)\/\d+/.exec(schemaPath)?.[0];
+  return keyword === 'enum' && KIND.test(instancePath) && branch !== undefined
+    ? [{ branch, at: instancePath.replace(KIND, '') }]
+    : [];
+}
+
+/** Each defect once: by the branch that a value meant, or, for a value of no known kind, by the choice itself. */
 function errorsOf(isValid: ValidateFunction, where: string): string[] {
   const errors = isValid.errors ?? [];
-  const isChoice = ({ keyword }: ErrorObject): boolean => keyword === 'anyOf' || keyword === 'oneOf';
-  const unmeant = errors.filter(isOfAnotherKind).flatMap(({ schemaPath }) => branchOf(schemaPath) ?? []);
+  const unmeant = errors.flatMap(unmeantBy);
   const meant = errors.filter(
-    (error) => !isChoice(error) && !unmeant.some((branch) => error.schemaPath.startsWith(branch)),
+    ({ schemaPath, instancePath }) =>
+      !unmeant.some(({ branch, at }) => isWithin(schemaPath, branch) && isWithin(instancePath, at)),
   );
-  // A value of no known kind is one problem, not the sum of what every kind lacks
-  const [outermost] = errors.filter(isChoice).toSorted((one, other) => one.schemaPath.length - other.schemaPath.length);
-  const told = meant.length > 0 ? meant : outermost ? [outermost] : errors;
+  const isToldWithin = (choice: ErrorObject): boolean =>
+    meant.some(
+      (each) =>
+        each !== choice &&
+        isWithin(each.schemaPath, choice.schemaPath) &&
+        isWithin(each.instancePath, choice.instancePath),
+    );
+  const told = meant.filter((error) => !isChoice(error) || !isToldWithin(error));
   return [
     ...new Set(
       told.map(
@@ -131,10 +172,9 @@ function checkRequest(
   const problems: string[] = [];
   for (const { name, in: place, isRequired, isValid } of parameters) {
     if (place === 'path') continue;
-    const value = place === 'header' ? requestHeaders[name.toLowerCase()] : (query.get(name) ?? undefined);
-    if (value === undefined) {
-      if (isRequired) problems.push(`${place} ${name} is missing`);
-    } else if (isValid && place === 'header' && !isValid(value)) problems.push(...errorsOf(isValid, `header ${name}`));
+    const values = place === 'header' ? [requestHeaders[name.toLowerCase()] ?? []].flat() : query.getAll(name);
+    if (values.length === 0 && isRequired) problems.push(`${place} ${name} is missing`);
+    for (const value of values) if (isValid && !isValid(value)) problems.push(...errorsOf(isValid, `${place} ${name}`));
   }
   if (method !== 'POST') return problems;
   if (!operation.requestBody) return requestBody.length > 0 ? [...problems, 'a body where none belongs'] : problems;

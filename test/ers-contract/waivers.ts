@@ -1,3 +1,5 @@
+import type { Finding } from './check-exchange.ts';
+
 /** Where the simulator must deviate from e-RS's OpenAPI text, and on what evidence. An unused waiver fails the run. */
 export interface Waiver {
   side: 'request' | 'answer';
@@ -36,10 +38,21 @@ export const WAIVERS: Waiver[] = [
     problem: /^answer\/extension\/\* must have required property 'valueInstant'/,
     evidence: 'provider-api 5.2, 9 trap 12: the pathway start comes as valueInstant or valueDateTime',
   },
-  {
-    side: 'answer',
-    endpoints: /^A008$/,
-    problem: /^answer\/entry\/\*(\/extension\/\*)? must match (a schema in anyOf|exactly one schema in oneOf)/,
-    evidence: 'provider-api 4.3: the schema titles write WorklistItem, the urls WorkListItem; by seed both occur',
-  },
+];
+
+export const isWaived = (finding: Finding, waiver: Waiver): boolean =>
+  waiver.side === finding.side &&
+  waiver.endpoints.test(finding.endpoint) &&
+  (waiver.statuses?.includes(finding.status) ?? true) &&
+  (waiver.mode === undefined || waiver.mode === finding.mode) &&
+  waiver.problem.test(finding.problem);
+
+/** What no waiver explains, each once. A request that e-RS itself refused may be as wrong as it likes. */
+export const unexplainedOf = (findings: readonly Finding[]): string[] => [
+  ...new Set(
+    findings
+      .filter(({ side, status }) => side === 'answer' || status < 400)
+      .filter((finding) => !WAIVERS.some((waiver) => isWaived(finding, waiver)))
+      .map((finding) => JSON.stringify(finding)),
+  ),
 ];

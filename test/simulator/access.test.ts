@@ -221,6 +221,24 @@ describe('the order and shape of refusals', () => {
     expect(codeOf(await side.send('GET', path, elsewhere))).toBe('NO_RELATIONSHIP');
   });
 
+  test('an administrator is related to the referrals of the clinician for whom they act, whatever services are their own', async () => {
+    await using side = await startFarSide();
+    const ubrn = await side.create(DIRECT);
+    const asFor = async (services: string[], own: string[]): Promise<[number, number]> => {
+      const principal = `99900000004${services[0]?.at(-1)}`;
+      await side.signIn({ sdsUserId: principal, services });
+      const { token, headers } = await side.signIn({ roles: [SPCA], onBehalfOf: [principal], services: own });
+      const behalf = { token, headers: { ...headers, 'NHSD-eRS-On-Behalf-Of-User-ID': principal } };
+      const json = worklistRequest('REFERRALS_FOR_REVIEW', '70101');
+      return [
+        (await side.send('GET', `/STU3/ReferralRequest/${ubrn}`, behalf)).status,
+        (await side.send('POST', '/STU3/ReferralRequest/$ers.fetchworklist', { ...behalf, json })).status,
+      ];
+    };
+    expect(await asFor(['70101'], ['70102'])).toEqual([200, 200]);
+    expect(await asFor(['70102'], ['70101'])).toEqual([422, 422]);
+  });
+
   test('If-Match decides before anything is done: absent 412, malformed 400, stale 409', async () => {
     await using side = await startFarSide();
     const ubrn = await side.create(DIRECT);
@@ -243,6 +261,25 @@ describe('the order and shape of refusals', () => {
     const both = await Promise.all([1, 2].map(() => side.send('POST', operation(ubrn, 'acceptReferral'), { headers })));
     expect(both.map(({ status }) => status).sort()).toEqual([200, 423]);
     expect((await side.control('GET', '/audit')).json.parallelWrites).toBe(1);
+  });
+
+  test('a write that waits is held against the referral as it is when the wait is over: a change meanwhile makes it 409', async () => {
+    await using side = await startFarSide();
+    await side.token();
+    const afterChange = async (event: string): Promise<[number, string | undefined, unknown[]]> => {
+      const ubrn = await side.create(DIRECT);
+      const headers = ifMatch(await side.versionOf(ubrn));
+      await side.control('POST', '/faults', { endpoint: 'A013', ubrn, kind: 'delay', delayMs: 300 });
+      const slow = side.send('POST', operation(ubrn, 'acceptReferral'), { headers });
+      const hasArrived = async (): Promise<boolean> =>
+        (await side.control('GET', '/calls')).json.calls.some((call: { ubrn?: string }) => call.ubrn === ubrn);
+      while (!(await hasArrived()));
+      await side.control('POST', `/referrals/${ubrn}/events`, { type: event });
+      const reply = await slow;
+      return [reply.status, codeOf(reply), (await side.control('GET', `/referrals/${ubrn}`)).json.decisions];
+    };
+    expect(await afterChange('priority-changed')).toEqual([409, undefined, []]);
+    expect(await afterChange('moved-to-another-provider')).toEqual([422, 'NO_RELATIONSHIP', []]);
   });
 
   test('a body where none belongs is 400, since A013 takes none', async () => {

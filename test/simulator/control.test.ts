@@ -152,10 +152,43 @@ describe('what others do', () => {
       'did-not-attend',
       'rebooked',
     ]) {
-      const ubrn = await side.create(DIRECT);
+      const ubrn = await side.create(type === 'triaged-in-ers' ? TRIAGE : DIRECT);
       const before = await side.versionOf(ubrn);
-      expect({ type, version: (await happen(side, ubrn, { type }))['version'] }).not.toEqual({ type, version: before });
+      expect([type, Number((await happen(side, ubrn, { type }))['version']) > before]).toEqual([type, true]);
     }
+  });
+
+  test('nothing happens to a referral in a state from which e-RS knows no such transition: 409, and no change', async () => {
+    await using side = await startFarSide();
+    const impossible: [wish: typeof DIRECT, first: string[], event: string][] = [
+      ...['rebooked', 'accepted-in-ers', 'attachment-added', 'cancelled-by-referrer', 'deferred-to-provider'].map(
+        (event): [typeof DIRECT, string[], string] => [DIRECT, ['cancelled-by-referrer'], event],
+      ),
+      [DIRECT, [], 'triaged-in-ers'],
+      [DIRECT, [], 'deferred-to-provider'],
+      [DIRECT, ['rejected-in-ers'], 'accepted-in-ers'],
+      [DIRECT, ['did-not-attend'], 'appointment-moved'],
+      [TRIAGE, [], 'rejected-in-ers'],
+      [TRIAGE, [], 'rebooked'],
+      [TRIAGE, ['triaged-in-ers'], 'returned-in-ers'],
+      [SLOT_ISSUE, [], 'did-not-attend'],
+    ];
+    for (const [wish, first, type] of impossible) {
+      const ubrn = await side.create(wish);
+      for (const event of first) await happen(side, ubrn, { type: event });
+      const before = (await side.control('GET', `/referrals/${ubrn}`)).json;
+      const { status } = await side.control('POST', `/referrals/${ubrn}/events`, { type });
+      expect([wish.kind, first, type, status]).toEqual([wish.kind, first, type, 409]);
+      expect((await side.control('GET', `/referrals/${ubrn}`)).json).toEqual(before);
+    }
+  });
+
+  test('an internal bump may come to a cancelled referral too', async () => {
+    await using side = await startFarSide();
+    const ubrn = await side.create(DIRECT);
+    await happen(side, ubrn, { type: 'cancelled-by-referrer' });
+    const before = await side.versionOf(ubrn);
+    expect((await happen(side, ubrn, { type: 'internal-version-bump' }))['version']).toBeGreaterThan(before);
   });
 
   test('files come and go', async () => {

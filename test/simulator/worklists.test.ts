@@ -1,12 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import type { FarSide, Reply } from './far-side.ts';
 import {
+  askToken,
   codeOf,
   DIRECT,
   INDIRECT,
   ifMatch,
   parameters,
   SLOT_ISSUE,
+  signAssertion,
   startFarSide,
   TRIAGE,
   ubrnsOf,
@@ -306,13 +308,54 @@ test('polls are counted by service in any rolling 24 hours, both lists together,
   expect((await side.control('GET', '/audit')).json).toMatchObject({ pollsPerDayLimit: 2, pollsOverLimit: 0 });
   side.simulator.clock.advance(20 * 3_600_000);
   const late = await side.send('POST', '/STU3/ReferralRequest/$ers.fetchworklist', {
-    ...(await side.signIn()),
+    token: (await askToken(side.simulator, await signAssertion(side.simulator))).json.access_token,
     json: worklistRequest('REFERRALS_FOR_REVIEW', '70104'),
   });
   expect(late.status).toBe(200);
   expect((await side.control('GET', '/audit')).json).toMatchObject({
     pollsOverLimit: 1,
     polls: { 70104: { '2027-03-01': 2, '2027-03-02': 1 } },
+  });
+});
+
+describe('what counts as a poll', () => {
+  const counted = async (side: FarSide): Promise<number> =>
+    Object.values((await side.control('GET', '/audit')).json.polls['70101'] ?? {}).reduce<number>(
+      (sum, each) => sum + Number(each),
+      0,
+    );
+
+  test('a poll that arrived counts whatever became of it: too large, refused, or struck by a fault', async () => {
+    await using side = await startFarSide({ largestWorklistBytes: 100 });
+    expect((await review(side, '70101')).status).toBe(500);
+    expect(await counted(side)).toBe(1);
+    await poll(side, 'NO_SUCH_LIST', '70101');
+    expect(await counted(side)).toBe(2);
+    const faults = [
+      { kind: 'status', status: 503 },
+      { kind: 'status', status: 504, applied: true },
+      { kind: 'status', status: 401 },
+      { kind: 'lose-answer' },
+      { kind: 'garbage' },
+    ];
+    for (const [index, fault] of faults.entries()) {
+      await side.control('POST', '/faults', { endpoint: 'A008', ...fault });
+      await review(side, '70101').catch(() => undefined);
+      expect([fault, await counted(side)]).toEqual([fault, index + 3]);
+    }
+  });
+
+  test('a poll that is sent away for its pace, comes from a user or a stranger, or never arrives does not count', async () => {
+    await using side = await startFarSide();
+    await side.control('POST', '/faults', { endpoint: 'A008', kind: 'status', status: 429 });
+    expect((await review(side, '70101')).status).toBe(429);
+    await side.control('POST', '/faults', { endpoint: 'A008', kind: 'lose-request' });
+    await review(side, '70101').catch(() => undefined);
+    const path = '/STU3/ReferralRequest/$ers.fetchworklist';
+    const json = worklistRequest('REFERRALS_FOR_REVIEW', '70101');
+    expect((await side.send('POST', path, { ...(await side.signIn()), json })).status).toBe(200);
+    expect((await side.send('POST', path, { token: 'unknown', json })).status).toBe(401);
+    expect(await counted(side)).toBe(0);
   });
 });
 
