@@ -106,6 +106,12 @@ export const VARIABLES = {
       .optional(),
     { meaning: 'Secret that goes with STORE_CLIENT_ID; sent over https only, or on this machine' },
   ),
+  STORE_HINT_SECRET: variable(secret.optional(), {
+    meaning: 'With hapi: the store is asked to call this server when somebody decides a Task there, and shows this',
+  }),
+  STORE_HINT_URL: variable(httpUrl.optional(), {
+    meaning: 'Where the store reaches this very process for that, without a path; else the address that is bound',
+  }),
   DATA_DIR: variable(z.string().min(1), { default: './data', meaning: 'Folder of the embedded store' }),
   ID_NAMESPACE_SECRET: variable(secret, {
     meaning: 'Secret of this installation, from which Patient ids and paging tokens are made; keep it for ever',
@@ -199,6 +205,8 @@ export interface ServerConfig {
   readonly dataDirectory: string;
   /** Absent: the embedded store in `dataDirectory`. */
   readonly remoteStore?: RemoteStoreConfig;
+  /** How the store's server tells of decided Tasks; absent: it is looked for them, every two seconds. */
+  readonly hints?: { readonly secret: Secret; readonly url: string | undefined };
   readonly idNamespaceSecret: Secret;
   readonly refuseIdentifiersInUrls: boolean;
   readonly decisionDelaySeconds: number;
@@ -248,6 +256,8 @@ const SERVER_NAMES = [
   'STORE_URL',
   'STORE_CLIENT_ID',
   'STORE_CLIENT_SECRET',
+  'STORE_HINT_SECRET',
+  'STORE_HINT_URL',
   'DATA_DIR',
   'ID_NAMESPACE_SECRET',
   'REFUSE_IDENTIFIERS_IN_URLS',
@@ -321,6 +331,11 @@ function serverConfig(environment: Environment, faults: string[]): ServerConfig 
       );
   }
   const remoteStore = values.STORE === 'hapi' ? remoteStoreOf(values.STORE, values, faults) : undefined;
+  const hintSecret = values.STORE_HINT_SECRET;
+  if (values.STORE_HINT_URL !== undefined && hintSecret === undefined)
+    faults.push('STORE_HINT_URL needs STORE_HINT_SECRET: without it no hint is taken.');
+  if (hintSecret !== undefined && values.STORE === 'embedded')
+    faults.push('STORE_HINT_SECRET is for STORE=hapi: the embedded store tells by itself.');
   if (remoteStore === undefined && values.DATA_DIR !== undefined && !isWritable(values.DATA_DIR)) {
     faults.push('DATA_DIR: the folder is none, or cannot be written: name one that this user may write to.');
   }
@@ -332,6 +347,7 @@ function serverConfig(environment: Environment, faults: string[]): ServerConfig 
     ...(callers === undefined ? {} : { callers }),
     dataDirectory: values.DATA_DIR,
     ...(remoteStore === undefined ? {} : { remoteStore }),
+    ...(hintSecret === undefined ? {} : { hints: Object.freeze({ secret: hintSecret, url: values.STORE_HINT_URL }) }),
     idNamespaceSecret: values.ID_NAMESPACE_SECRET,
     refuseIdentifiersInUrls: values.REFUSE_IDENTIFIERS_IN_URLS,
     decisionDelaySeconds: values.DECISION_DELAY_SECONDS,

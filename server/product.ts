@@ -17,7 +17,8 @@ import {
   Turns,
   type UserSession,
 } from './core/index.ts';
-import { createFacade, refuseUnparsed } from './facade/index.ts';
+import { DECIDED_BY_OTHERS } from './dispatch/index.ts';
+import { createFacade, HINT_PATH, refuseUnparsed } from './facade/index.ts';
 import { createLease } from './lease/index.ts';
 import { openAccess } from './open-access.ts';
 import { openStore } from './open-store.ts';
@@ -114,6 +115,7 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
     ...(access === undefined ? {} : { access }),
     version: options.version,
     refuseIdentifiersInUrls: server.refuseIdentifiersInUrls,
+    ...(server.hints === undefined ? {} : { hintSecret: server.hints.secret.reveal() }),
   });
   listener.on('request', facade);
   listener.on('clientError', refuseUnparsed);
@@ -129,6 +131,7 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
       const mayWork = () => lease.isHeld();
       active = buildActiveEngine({ ...options, ...shared, audit, random, turns, dispatcher, mayWork });
       active.start();
+      void askForHints(options, store, url);
     },
     async whenLost() {
       const ended = active;
@@ -170,6 +173,16 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
       },
     },
   };
+}
+
+/** Has the store's server tell this process, which has the engine now. Without hints the scan finds all the same. */
+async function askForHints({ server, log }: ProductOptions, store: Store, boundUrl: string): Promise<void> {
+  if (server.hints === undefined || store.sendHints === undefined) return;
+  const { secret, url = boundUrl } = server.hints;
+  const endpoint = `${url.replace(/\/+$/, '')}${HINT_PATH}`;
+  const asked = await store.sendHints({ criteria: DECIDED_BY_OTHERS, endpoint, secret: secret.reveal() });
+  if (asked.ok) log.info('main.hints.active');
+  else log.warn('main.hints.refused', { code: asked.code });
 }
 
 /** The engine of this process while it is active; on a standby all that needs it is refused, and nothing is stored. */

@@ -92,6 +92,15 @@ export interface OpenBinary extends Omit<StoredBinary, 'sha1'> {
   readonly versionId: string;
 }
 
+/** What a store's own server is to tell, and where. */
+export interface HintRequest {
+  /** A search, as `Subscription.criteria` has it. */
+  readonly criteria: string;
+  readonly endpoint: string;
+  /** Sent along as a bearer token. */
+  readonly secret: string;
+}
+
 /** The only way to R4 resources. Never throws for an expected failure; every call has a deadline. */
 export interface Store {
   readonly capabilities: StoreCapabilities;
@@ -145,5 +154,9 @@ export interface Store {
   openBinary(id: string): Promise<StoreResult<OpenBinary>>;
   /** Calls back soon after a resource of the type changed, whoever wrote it; a hint only. Returns the unsubscribe. */
   onChange(listener: (change: { type: ResourceType; id: string }) => void): () => void;
+  /** Has the store's server call an address when others write what meets a condition; a hint only. Absent: it cannot. */
+  sendHints?(request: HintRequest): Promise<StoreResult<void>>;
+  /** Drops the versions of a resource before its last: a favour to the disk. Absent: it cannot. */
+  forgetVersions?(type: ResourceType, id: string): Promise<StoreResult<void>>;
   close(): Promise<void>;
 }

@@ -36,6 +36,9 @@ const DECIDED_QUERIES = [
   // What is on its way has a record of it, whatever somebody made of the Task's status.
   'business-status=decision-queued,decision-sending,awaiting-user-authorisation',
 ];
+/** What others write and the engine has not seen, as a Subscription may say it. */
+export const DECIDED_BY_OTHERS =
+  'Task?status=accepted,rejected&business-status=awaiting-review,under-review,referral-changed,decision-invalid,decision-conflict,decision-refused,decision-expired,delivery-failed';
 const PAGE = '&_count=200&_sort=authored-on';
 
 export function createDispatch(options: DispatchOptions): Dispatch {

@@ -1,3 +1,3 @@
 export type { Dispatch } from './dispatch.ts';
-export { createDispatch } from './dispatch.ts';
+export { createDispatch, DECIDED_BY_OTHERS } from './dispatch.ts';
 export type { DispatchOptions } from './room.ts';

@@ -6,6 +6,7 @@ import { readText } from './body.ts';
 import { expandValueSet } from './expand-value-set.ts';
 import { fetchReferral } from './fetch-referral.ts';
 import { serveHealth } from './health.ts';
+import { serveHints } from './hints.ts';
 import { history } from './history.ts';
 import { checkHost, originForm } from './host.ts';
 import { carryOutLimited } from './limited.ts';
@@ -40,6 +41,8 @@ export function createFacade(options: FacadeOptions): Express {
   app.disable('etag');
   app.set('query parser', false);
   app.use(traceRequests(options));
+  // Before the host is judged: the store's server names this process as it pleases, and has a secret to show.
+  serveHints(app, options);
   app.use(checkHost(options.publicUrl));
   serveHealth(app, options);
   serveAccess(app, options.access);

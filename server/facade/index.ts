@@ -1,3 +1,4 @@
 export { createFacade } from './create-facade.ts';
+export { HINT_PATH } from './hints.ts';
 export type { FacadeLimits, FacadeOptions } from './options.ts';
 export { refuseUnparsed } from './refuse-unparsed.ts';

@@ -49,6 +49,8 @@ export interface FacadeOptions {
   /** Of the software, for the CapabilityStatement. */
   readonly version: string;
   readonly limits?: Partial<FacadeLimits>;
+  /** What the store's server shows with a hint; absent: hints are not taken. */
+  readonly hintSecret?: string;
   /** Patient identifiers are taken in bodies only (architecture 11). */
   readonly refuseIdentifiersInUrls?: boolean;
   /** A decision without a clinician's session is refused with 403 and stored nowhere (4.7, `userRestricted: refuse`). */

@@ -30,6 +30,8 @@ interface Moment {
  */
 const VALID = 0.8;
 const PATIENCE = 14 / 15;
+/** After so many renewals, an hour by default, their versions are dropped where the store can: nobody asks for them. */
+const TIDY_EVERY = 360;
 
 /**
  * One contender's hold on the lease record. Durations are measured by its own monotonic clock alone; the store's clock
@@ -142,7 +144,15 @@ export class Claim {
   #hold(record: EngineRecord<LeaseRecord>, begun: Moment): 'renewed' {
     this.#mine = record;
     this.#since = begun;
+    if (record.data.renewal % TIDY_EVERY === 0) void this.#tidy(record.id);
     return 'renewed';
+  }
+
+  /** Nothing waits for it, and a renewal that it pushes aside is written again. */
+  async #tidy(id: string): Promise<void> {
+    const { store, log } = this.#options;
+    const dropped = await store.forgetVersions?.('Basic', id);
+    if (dropped !== undefined && !dropped.ok) log.info('lease.versions.kept', { code: dropped.code });
   }
 
   #read() {

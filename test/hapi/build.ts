@@ -36,8 +36,8 @@ export function buildModule(what: string): void {
     fail('Maven could not build test/hapi: is Maven Central within reach?');
 }
 
-/** Hands over to jest, and ends as it ends. */
-export function runJest(config: string, args: readonly string[], environment: Record<string, string> = {}): never {
+/** Runs jest; how it ended. */
+export function jestStatus(config: string, args: readonly string[], environment: Record<string, string> = {}): number {
   const jest = spawnSync(
     process.execPath,
     [
@@ -50,5 +50,10 @@ export function runJest(config: string, args: readonly string[], environment: Re
     ],
     { cwd: ROOT, stdio: 'inherit', env: { ...process.env, ...environment } },
   );
-  process.exit(jest.status ?? 1);
+  return jest.status ?? 1;
+}
+
+/** Hands over to jest, and ends as it ends. */
+export function runJest(config: string, args: readonly string[], environment: Record<string, string> = {}): never {
+  process.exit(jestStatus(config, args, environment));
 }

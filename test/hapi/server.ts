@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ServerSays } from './report.ts';
 
 const HERE = import.meta.dirname;
 const TARGET = join(HERE, 'target');
@@ -13,6 +14,8 @@ const TARGET = join(HERE, 'target');
 export interface HapiServer {
   /** Its FHIR base. */
   readonly url: string;
+  /** Bytes in memory, its database's included where that is a server on this machine. */
+  memoryBytes(): Promise<number>;
   /** Ends the process, as a reboot would, and starts it again over the same database, at the same address. */
   restart(): Promise<void>;
   /** Ends it and drops the database. */
@@ -24,8 +27,11 @@ export async function startHapi(): Promise<HapiServer> {
   const port = await freePort();
   const database = process.env['HAPI_POSTGRES'] === undefined ? fileDatabase() : await postgresDatabase();
   let running = await launch(port, database.settings);
+  const url = `http://127.0.0.1:${port}/fhir`;
+  await noteWhatItSays(url, database);
   return {
-    url: `http://127.0.0.1:${port}/fhir`,
+    url,
+    memoryBytes: async () => residentBytes([running.pid ?? 0, ...(await database.processes())]),
     async restart() {
       await end(running);
       running = await launch(port, database.settings);
@@ -40,13 +46,42 @@ export async function startHapi(): Promise<HapiServer> {
 interface Database {
   /** Java properties. */
   readonly settings: readonly string[];
+  /** Name and version. */
+  says(): Promise<string>;
+  /** Those of a server of its own, on this machine. */
+  processes(): Promise<readonly number[]>;
   drop(): Promise<void>;
+}
+
+/** Memory that several processes share is counted once. */
+const residentBytes = (pids: readonly number[]): number =>
+  pids
+    .map((pid) => {
+      try {
+        return Number(/^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0) * 1024;
+      } catch {
+        return 0;
+      }
+    })
+    .reduce((sum, bytes) => sum + bytes, 0);
+
+/** For the report of a run, once: what was run, in its own words. */
+async function noteWhatItSays(url: string, database: Database): Promise<void> {
+  const file = process.env['HAPI_SAYS'];
+  if (file === undefined || existsSync(file)) return;
+  const statement = (await (await fetch(`${url}/metadata`)).json()) as { software: { name: string; version: string } };
+  const { name, version } = statement.software;
+  const says: ServerSays = { software: `${name} ${version}`, database: await database.says() };
+  writeFileSync(file, JSON.stringify(says));
 }
 
 function fileDatabase(): Database {
   const directory = mkdtempSync(join(tmpdir(), 'ers-fhir-hapi-'));
   return {
     settings: [`-Ddb=jdbc:h2:file:${join(directory, 'fhir')}`],
+    says: async () =>
+      `H2 ${await java(['-Ddb=jdbc:h2:mem:version'], 'testhapi.Sql', ['SELECT H2VERSION()'])}, in a file`,
+    processes: async () => [],
     drop: async () => rmSync(directory, { recursive: true, force: true }),
   };
 }
@@ -61,7 +96,14 @@ async function postgresDatabase(): Promise<Database> {
   await run(`CREATE DATABASE ${name}`);
   return {
     settings: [`-Ddb=jdbc:postgresql://${host}/${name}`, ...user],
-    drop: () => run(`DROP DATABASE ${name} WITH (FORCE)`),
+    says: async () => `PostgreSQL ${await run('SHOW server_version')}`,
+    async processes() {
+      const pids = await run("SELECT string_agg(pid::text, ' ') FROM pg_stat_activity");
+      return pids.split(' ').map(Number);
+    },
+    async drop() {
+      await run(`DROP DATABASE ${name} WITH (FORCE)`);
+    },
   };
 }
 
@@ -70,11 +112,13 @@ const spawnJava = (settings: readonly string[], main: string, args: readonly str
   return spawn('java', [...settings, '-cp', classpath, main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
 };
 
-async function java(settings: readonly string[], main: string, args: readonly string[]): Promise<void> {
+/** Answers what it printed. */
+async function java(settings: readonly string[], main: string, args: readonly string[]): Promise<string> {
   const child = spawnJava(settings, main, args);
   const said = collect(child);
   const code = await new Promise((resolve) => child.once('exit', resolve));
   if (code !== 0) throw new Error(`${main}: ${said()}`);
+  return said().trim();
 }
 
 /** Resolves when the server says that it is ready. */

@@ -8,6 +8,8 @@ export type Trouble =
   | 'refuses'
   /** 409 to every other write, which is not carried out. */
   | 'conflicts'
+  /** 409 to every write. */
+  | 'only-conflicts'
   /** Every other write is carried out, and its answer lost. */
   | 'loses-answers'
   /** Two seconds before each answer. */
@@ -24,7 +26,7 @@ export interface TroubledStore {
 
 export async function troubled(target: string): Promise<TroubledStore> {
   const { origin, pathname } = new URL(target);
-  const struck = { none: 0, refuses: 0, conflicts: 0, 'loses-answers': 0, 'is-slow': 0 };
+  const struck = { none: 0, refuses: 0, conflicts: 0, 'only-conflicts': 0, 'loses-answers': 0, 'is-slow': 0 };
   let writes = 0;
 
   function handle(incoming: IncomingMessage, outgoing: ServerResponse): void {
@@ -39,8 +41,8 @@ export async function troubled(target: string): Promise<TroubledStore> {
       incoming.resume();
       return void outgoing.writeHead(503, { 'Retry-After': '1' }).end();
     }
-    if (store.trouble === 'conflicts' && isHit) {
-      strike('conflicts');
+    if ((store.trouble === 'conflicts' && isHit) || (store.trouble === 'only-conflicts' && isWrite)) {
+      strike(store.trouble);
       incoming.resume();
       return void outgoing.writeHead(409).end();
     }

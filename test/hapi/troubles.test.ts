@@ -1,10 +1,11 @@
 import { setTimeout as passed } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { Bundle, Resource, Task } from '@medplum/fhirtypes';
+import type { Resource, Task } from '@medplum/fhirtypes';
 import { SYSTEM } from '../../mappings/index.ts';
 import { startWorld, type World } from '../journeys/world.ts';
 import { businessStatusOf } from '../sign-in.ts';
 import { type HapiServer, startHapi } from './server.ts';
+import { acceptStraight, allOf as allOfHapi } from './straight.ts';
 import { type Trouble, type TroubledStore, troubled } from './troubled.ts';
 
 const REFERRALS = 10;
@@ -51,18 +52,7 @@ async function under(troubles: readonly Trouble[], work: () => Promise<void>): P
   await ended;
 }
 
-/** Straight from HAPI, whatever the trouble. */
-async function allOf<T extends Resource>(type: string): Promise<T[]> {
-  const found: T[] = [];
-  let url: string | undefined = `${server.url}/${type}?_count=50`;
-  while (url !== undefined) {
-    const answer: Response = await fetch(url, { headers: { 'Cache-Control': 'no-cache' } });
-    const bundle = (await answer.json()) as Bundle<T>;
-    found.push(...(bundle.entry ?? []).flatMap(({ resource }) => (resource === undefined ? [] : [resource])));
-    url = bundle.link?.find(({ relation }) => relation === 'next')?.url;
-  }
-  return found;
-}
+const allOf = <T extends Resource>(type: string) => allOfHapi<T>(server.url, type);
 
 const ubrnsThere = async () => (await world.control<{ referrals: { ubrn: string }[] }>('GET', 'referrals')).referrals;
 const openBookings = async () =>
@@ -132,16 +122,60 @@ describe('a store in trouble', () => {
 
   test('D3: a decision written straight into HAPI, just before it goes down, reaches e-RS once when it is back', async () => {
     const task = (await openBookings())[0]?.id ?? '';
-    const written = await fetch(`${server.url}/Task/${task}`, {
-      method: 'PATCH',
-      headers: { 'Content-Type': 'application/json-patch+json' },
-      body: JSON.stringify([{ op: 'replace', path: '/status', value: 'accepted' }]),
-    });
-    expect(written.status).toBe(200);
+    await acceptStraight(server.url, task);
     await server.restart();
     await until('e-RS has recorded it', async () =>
       (await allOf<Task>('Task')).some((one) => one.id === task && businessStatusOf(one) === 'accepted'),
     );
     await expectAccepted([task]);
   }, 400_000);
+
+  /** What is wrong, and for how long (ms); 0: until the decisions are through. Where nothing is, the server is restarted. */
+  const TROUBLES: readonly [string, Trouble, number][] = [
+    ['is restarted in the middle of them', 'none', 0],
+    ['refuses everything for a minute, so that the lease itself runs out', 'refuses', 60_000],
+    ['answers every write with 409 for half a minute', 'only-conflicts', 30_000],
+    ['is slow by two seconds until they are through', 'is-slow', 0],
+    ['loses every other answer for half a minute', 'loses-answers', 30_000],
+  ];
+
+  test.each(TROUBLES)(
+    'D1 D2: a store that %s: a decision by the facade and one straight into HAPI reach e-RS once each, and nobody has to lend a hand',
+    async (_what, trouble, lastsMs) => {
+      const [byFacade, straight] = await twoNewTasks();
+      store.trouble = trouble;
+      await acceptStraight(server.url, straight);
+      const decided = insist(byFacade);
+      if (trouble === 'none') await server.restart();
+      if (lastsMs > 0) {
+        await passed(lastsMs);
+        store.trouble = 'none';
+      }
+      await decided;
+      await until('e-RS has recorded them', async () =>
+        (await allOf<Task>('Task'))
+          .filter(({ id }) => id === byFacade || id === straight)
+          .every((task) => businessStatusOf(task) === 'accepted'),
+      );
+      store.trouble = 'none';
+      await expectAccepted([byFacade, straight]);
+      if (trouble !== 'none') expect(store.struck[trouble]).toBeGreaterThan(0);
+    },
+    400_000,
+  );
 });
+
+/** Two more bookings of e-RS, landed. */
+async function twoNewTasks(): Promise<[string, string]> {
+  const service = world.simulator.services.find(({ bookableType }) => bookableType === 'DIRECTLY_BOOKABLE')?.id ?? '';
+  const before = new Set((await openBookings()).map(({ id }) => id));
+  for (let count = 0; count < 2; count += 1)
+    await world.control('POST', 'referrals', { kind: 'booked-direct', service });
+  await until('they are there', async () => {
+    await world.product.engine.poll(service, 'REFERRALS_FOR_REVIEW');
+    return (await openBookings()).length >= before.size + 2;
+  });
+  const [one, other] = (await openBookings()).flatMap(({ id }) => (id === undefined || before.has(id) ? [] : [id]));
+  if (one === undefined || other === undefined) throw new Error('no new Tasks');
+  return [one, other];
+}

@@ -62,11 +62,13 @@ export interface WorldOptions extends SimulatorOptions {
   readonly leaseSeconds?: number;
   /** The FHIR server to keep resources in. Default: an embedded store of the world's own. */
   readonly remoteStore?: RemoteStoreConfig;
+  /** What the store's server shows with a hint. Default: it is not asked for hints. */
+  readonly hintSecret?: string;
 }
 
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const { isSignedIn = true, unattended = [], pollIntervalMs = 3_600_000, pollsPerDay, ...more } = options;
-  const { store: shared, leaseSeconds = 30, remoteStore, ...simulated } = more;
+  const { store: shared, leaseSeconds = 30, remoteStore, hintSecret, ...simulated } = more;
   const simulator = await startSimulator({
     port: 0,
     ...simulated,
@@ -84,6 +86,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         publicUrl: undefined,
         dataDirectory: directory,
         ...(remoteStore === undefined ? {} : { remoteStore }),
+        ...(hintSecret === undefined ? {} : { hints: { secret: new Secret(hintSecret), url: undefined } }),
         idNamespaceSecret: new Secret('a secret of this test world'),
         refuseIdentifiersInUrls: false,
         decisionDelaySeconds: 0,

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Resource, SearchParameter } from '@medplum/fhirtypes';
 import type {
+  HintRequest,
   HistoryPage,
   ResourceOf,
   ResourceType,
@@ -18,6 +19,8 @@ import { patchInPlace } from '../embedded/json-patch.ts';
 import { failure } from '../embedded/outcome.ts';
 import { buildValidation, type Validate } from '../embedded/validate.ts';
 import { openBinary, putBinary } from './binaries.ts';
+import { expungeVersions } from './expunge.ts';
+import { installHint } from './hints.ts';
 import { historyPage } from './histories.ts';
 import { probe } from './probe.ts';
 import { refusalOf } from './refusals.ts';
@@ -265,6 +268,14 @@ class HapiStore implements Store {
   }
 
   /** Tells of what this process wrote. What others write is found by state, a few seconds later (architecture 4). */
+  sendHints(request: HintRequest): Promise<StoreResult<void>> {
+    return installHint(this.#wire, request, this.#clock);
+  }
+
+  forgetVersions(type: ResourceType, id: string): Promise<StoreResult<void>> {
+    return expungeVersions(this.#wire, type, id);
+  }
+
   onChange(listener: (change: Change) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
