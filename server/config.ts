@@ -434,11 +434,11 @@ export interface CopyConfig {
 }
 
 /** Reads what `copy` takes from the environment, whatever STORE says; answers every fault at once. */
-export function readCopyConfig(environment: Environment): ReadConfig<CopyConfig> {
+export function readCopyConfig(environment: Environment, to: RemoteStoreConfig['kind']): ReadConfig<CopyConfig> {
   const faults: string[] = [];
   const names = ['DATA_DIR', 'STORE_URL', 'STORE_CLIENT_ID', 'STORE_CLIENT_SECRET'] as const;
   const values = readValues(environment, names, faults);
-  const remoteStore = remoteStoreOf('hapi', values, faults);
+  const remoteStore = remoteStoreOf(to, values, faults);
   if (!existsSync(resolve(values.DATA_DIR, 'store.sqlite')))
     faults.push(
       `DATA_DIR: there is no embedded store in ${values.DATA_DIR}: name the folder that the server kept it in.`,

@@ -18,7 +18,9 @@ export type RecordKind =
   | 'ers-sync'
   | 'ers-quarantine'
   | 'ers-poll-ledger'
-  | 'ers-lease';
+  | 'ers-lease'
+  /** What `copy` renamed; the engine does not read it. */
+  | 'ers-copy';
 
 /** `ers-worklist` | `{service}.{list}`: the last two snapshots, newest first. */
 export interface WorklistRecord {
