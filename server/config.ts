@@ -90,13 +90,17 @@ export const VARIABLES = {
     meaning:
       'Where this server keeps the key that signs its own tokens; else auth-key.json in DATA_DIR. Made at the first start',
   }),
-  STORE: variable(z.enum(['embedded', 'hapi']), {
+  STORE: variable(z.enum(['embedded', 'hapi', 'medplum']), {
     default: 'embedded',
-    meaning: 'Where resources are kept: embedded (SQLite in DATA_DIR) or hapi (a HAPI FHIR JPA server at STORE_URL)',
+    meaning:
+      'Where resources are kept: embedded (SQLite in DATA_DIR), or at STORE_URL: hapi (a HAPI FHIR JPA server) or medplum (a Medplum project)',
   }),
-  STORE_URL: variable(httpUrl.optional(), { meaning: 'FHIR base of the store, such as https://hapi.example/fhir' }),
+  STORE_URL: variable(httpUrl.optional(), {
+    meaning: 'FHIR base of the store, such as https://hapi.example/fhir or https://medplum.example/fhir/R4',
+  }),
   STORE_CLIENT_ID: variable(z.string().min(1).optional(), {
-    meaning: 'Name by which the store knows this server, where it asks for one (HAPI: HTTP Basic)',
+    meaning:
+      'Name by which the store knows this server, where it asks for one (HAPI: HTTP Basic; Medplum: id of the ClientApplication)',
   }),
   STORE_CLIENT_SECRET: variable(
     z
@@ -171,7 +175,7 @@ export type VariableName = keyof typeof VARIABLES;
 
 /** A store that is a server of its own. */
 export interface RemoteStoreConfig {
-  readonly kind: 'hapi';
+  readonly kind: 'hapi' | 'medplum';
   readonly url: string;
   readonly credentials: { readonly id: string; readonly secret: Secret } | undefined;
 }
@@ -330,12 +334,15 @@ function serverConfig(environment: Environment, faults: string[]): ServerConfig 
         `HOST=${values.HOST} is not loopback: patients' data would travel in the clear. Set TLS_CERT_FILE and TLS_KEY_FILE, or the https PUBLIC_URL of the proxy that stands in front.`,
       );
   }
-  const remoteStore = values.STORE === 'hapi' ? remoteStoreOf(values.STORE, values, faults) : undefined;
+  const remoteStore =
+    values.STORE === undefined || values.STORE === 'embedded' ? undefined : remoteStoreOf(values.STORE, values, faults);
   const hintSecret = values.STORE_HINT_SECRET;
   if (values.STORE_HINT_URL !== undefined && hintSecret === undefined)
     faults.push('STORE_HINT_URL needs STORE_HINT_SECRET: without it no hint is taken.');
-  if (hintSecret !== undefined && values.STORE === 'embedded')
-    faults.push('STORE_HINT_SECRET is for STORE=hapi: the embedded store tells by itself.');
+  if (hintSecret !== undefined && values.STORE !== 'hapi')
+    faults.push(
+      'STORE_HINT_SECRET is for STORE=hapi: the embedded store tells by itself, and Medplum is not asked for hints.',
+    );
   if (remoteStore === undefined && values.DATA_DIR !== undefined && !isWritable(values.DATA_DIR)) {
     faults.push('DATA_DIR: the folder is none, or cannot be written: name one that this user may write to.');
   }
@@ -426,6 +433,8 @@ function remoteStoreOf(
   if (url === undefined) faults.push(`STORE_URL is missing: ${VARIABLES.STORE_URL.meaning}.`);
   if ((id === undefined) !== (secret === undefined))
     faults.push('STORE_CLIENT_ID and STORE_CLIENT_SECRET go together: set both, or neither.');
+  else if (kind === 'medplum' && id === undefined)
+    faults.push('STORE_CLIENT_ID and STORE_CLIENT_SECRET are missing: a Medplum lets in its ClientApplications only.');
   const isInTheClear = url?.startsWith('http:') && !LOOPBACK.has(new URL(url).hostname);
   if (isInTheClear && secret !== undefined)
     faults.push('STORE_URL must begin with https, or STORE_CLIENT_SECRET would travel in the clear.');
@@ -443,11 +452,11 @@ export interface CopyConfig {
 }
 
 /** Reads what `copy` takes from the environment, whatever STORE says; answers every fault at once. */
-export function readCopyConfig(environment: Environment): ReadConfig<CopyConfig> {
+export function readCopyConfig(environment: Environment, to: RemoteStoreConfig['kind']): ReadConfig<CopyConfig> {
   const faults: string[] = [];
   const names = ['DATA_DIR', 'STORE_URL', 'STORE_CLIENT_ID', 'STORE_CLIENT_SECRET'] as const;
   const values = readValues(environment, names, faults);
-  const remoteStore = remoteStoreOf('hapi', values, faults);
+  const remoteStore = remoteStoreOf(to, values, faults);
   checkStoreIn(values.DATA_DIR, faults);
   if (faults.length > 0) return { ok: false, faults };
   return { ok: true, config: Object.freeze({ dataDirectory: values.DATA_DIR, remoteStore }) };

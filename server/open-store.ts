@@ -1,7 +1,7 @@
 import { searchParameters } from '../conformance/index.ts';
 import type { ServerConfig } from './config.ts';
 import type { Clock, Store } from './core/index.ts';
-import { connectHapiStore, openEmbeddedStore } from './store/index.ts';
+import { connectHapiStore, connectMedplumStore, openEmbeddedStore } from './store/index.ts';
 
 /** Opens the store that the environment names; a sentence that says what to change, where it cannot be opened. */
 export async function openStore(
@@ -14,12 +14,12 @@ export async function openStore(
       (error: Error) => `DATA_DIR: ${error.message}`,
     );
   }
-  const { url: baseUrl, credentials } = remoteStore;
-  return connectHapiStore({
+  const { kind, url: baseUrl, credentials } = remoteStore;
+  const options = {
     baseUrl,
     clock,
     random,
-    searchParameters,
     ...(credentials === undefined ? {} : { credentials: { id: credentials.id, secret: credentials.secret.reveal() } }),
-  });
+  };
+  return kind === 'medplum' ? connectMedplumStore(options) : connectHapiStore({ ...options, searchParameters });
 }

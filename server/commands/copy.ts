@@ -13,16 +13,18 @@ const SHOWN = 20;
 /** `copy`: moves an installation from the embedded store to a server of its own. */
 export const copy: Command = {
   name: 'copy',
-  takes: '--from embedded --to hapi',
+  takes: '--from embedded --to hapi|medplum',
   summary: 'Copies the embedded store into another, and proves that both hold the same',
   help: `  --from embedded  the store in DATA_DIR; stop the server first, which has it alone
   --to hapi        the HAPI FHIR JPA server at STORE_URL (STORE_CLIENT_ID, STORE_CLIENT_SECRET)
+  --to medplum     the Medplum project of that client at STORE_URL
 
-It copies the last version of everything under its own id: resources, files, and the records of the engine but its lease. What the target
-holds already is not written again, so an interrupted copy is simply called once more. At the end it reads both stores and compares the
-count of each type and the hash of each resource and file. It refuses while a decision is on its way to e-RS, and where an engine has
-worked on the target. Versions before the last stay in DATA_DIR: keep it. Then start the server with STORE=hapi and the same
-ID_NAMESPACE_SECRET.`,
+It copies the last version of everything: resources, files, and the records of the engine but its lease. HAPI gets all under its own id.
+Medplum chooses ids, so there all is renamed, references and records included, and what was called what is noted in the project. What the
+target holds already is not written again, so an interrupted copy is simply called once more. At the end it reads both stores and compares
+the count of each type and the hash of each resource and file. It refuses while a decision is on its way to e-RS, and where an engine has
+worked on the target. Versions before the last stay in DATA_DIR: keep it. Then start the server with STORE=hapi or STORE=medplum and the
+same ID_NAMESPACE_SECRET.`,
   exitCodes: {
     0: 'both stores hold the same',
     1: 'refused, failed, or not the same; the reason is said',
@@ -30,8 +32,10 @@ ID_NAMESPACE_SECRET.`,
   },
   async run({ args, environment, say, complain }) {
     const { values } = parseArgs({ args: [...args], options: { from: { type: 'string' }, to: { type: 'string' } } });
-    if (values.from !== 'embedded' || values.to !== 'hapi') throw new WrongUse('It copies --from embedded --to hapi.');
-    const read = readCopyConfig(environment);
+    const { from, to } = values;
+    if (from !== 'embedded' || (to !== 'hapi' && to !== 'medplum'))
+      throw new WrongUse('It copies --from embedded --to hapi, or --to medplum.');
+    const read = readCopyConfig(environment, to);
     if (!read.ok) {
       complain(['The environment does not suffice:', ...read.faults.map((fault) => `- ${fault}`)].join('\n'));
       return 1;
@@ -76,7 +80,9 @@ async function move(source: Store, target: Store, out: Pick<Call, 'say' | 'compl
 }
 
 const lineOf = ({ phase, type, done, written }: CopyProgress): string =>
-  phase === 'copy' ? `copy    ${type}: ${done} looked at, ${written} written` : `verify  ${type}: ${done} compared`;
+  phase === 'verify'
+    ? `verify  ${type}: ${done} compared`
+    : `${phase.padEnd(7)} ${type}: ${done} looked at, ${written} written`;
 
 function report(end: CopyEnd, { say, complain }: Pick<Call, 'say' | 'complain'>): number {
   switch (end.kind) {
@@ -97,9 +103,6 @@ function report(end: CopyEnd, { say, complain }: Pick<Call, 'say' | 'complain'>)
       complain(
         'An engine has worked on the target: what it holds is newer, and is not written over. Name an empty store.',
       );
-      return 1;
-    case 'target-chooses-ids':
-      complain('The target chooses ids by itself: references and records would not stay true.');
       return 1;
     case 'different':
       complain(`${end.places.length} resources or files are not the same in both stores:\n${named(end.places)}`);

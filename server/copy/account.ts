@@ -3,12 +3,12 @@ import type { CopiedType } from './listing.ts';
 
 /** Why a copy was not begun. */
 export type CopyFault =
-  | { readonly kind: 'target-chooses-ids' }
   | { readonly kind: 'in-flight'; readonly taskIds: readonly string[] }
   | { readonly kind: 'target-in-use' };
 
 export interface CopyProgress {
-  readonly phase: 'copy' | 'verify';
+  /** `refer`: references to what was not there yet are put in; only where the target chooses ids. */
+  readonly phase: 'copy' | 'refer' | 'verify';
   readonly type: CopiedType;
   readonly done: number;
   /** The others the target held already; they are more than this where what refers to each other went together. */

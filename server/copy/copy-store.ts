@@ -1,7 +1,9 @@
 import type { StoreFailure } from '../core/index.ts';
 import type { CopyEnd, CopyOptions } from './account.ts';
 import { copyFile } from './copy-file.ts';
+import { copyRenamed } from './copy-renamed.ts';
 import { COPIED_TYPES, filesOf, holdingsOf, type Listed, type ListedType, pagesOf, placeOf } from './listing.ts';
+import { sameNames } from './naming.ts';
 import { whyNot } from './preconditions.ts';
 import { verify } from './verify.ts';
 import { type Ground, writeTogether } from './write-together.ts';
@@ -10,13 +12,17 @@ import { type Ground, writeTogether } from './write-together.ts';
 const BATCH = 50;
 
 /**
- * Copies the last version of everything into a store that takes our ids, so that every reference and every record of the
- * engine stays true, then reads both and compares. It keeps no notes of its own: what is to be done is the difference, so
- * the same copy, made again, goes on where this one ended.
+ * Copies the last version of everything into another store, then reads both and compares. Every reference and every record
+ * of the engine stays true: the target takes our ids, or all are renamed (`copyRenamed`). What is to be done is the
+ * difference, so the same copy, made again, goes on where this one ended.
  */
 export async function copyStore(options: CopyOptions): Promise<CopyEnd> {
   const fault = await whyNot(options.source, options.target);
   if (fault !== undefined) return fault;
+  if (!options.target.capabilities.clientIds) {
+    const copied = await copyRenamed(options);
+    return copied.kind === 'copied' ? verify(options, copied.names, copied.written) : copied;
+  }
   const ground: Ground = { ...options, settled: new Set() };
   let written = 0;
   for (const type of COPIED_TYPES) {
@@ -24,7 +30,7 @@ export async function copyStore(options: CopyOptions): Promise<CopyEnd> {
     if (copied.kind !== 'copied') return copied;
     written += copied.written;
   }
-  return verify(options, written);
+  return verify(options, sameNames, written);
 }
 
 type Copied = { readonly kind: 'copied'; readonly written: number };

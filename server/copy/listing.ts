@@ -11,7 +11,8 @@ import { fingerprintOf } from './fingerprint.ts';
 
 const PAGE = '200';
 const RECORD = codeSystem('ers-record');
-const LEASE: RecordKind = 'ers-lease';
+/** The lease says who works on that very store, and what was renamed is of the copy itself. */
+const NOT_COPIED: ReadonlySet<string> = new Set<RecordKind>(['ers-lease', 'ers-copy']);
 
 /**
  * What is copied: every type that the embedded store searches, and its files. In the order in which one thing refers to another as a rule; where it is the other way round, the two go
@@ -46,6 +47,8 @@ export type CopiedType = (typeof COPIED_TYPES)[number];
 /** What a search lists: all but files. */
 export type ListedType = Exclude<CopiedType, 'Binary'>;
 
+export const isCopiedType = (type: string): type is CopiedType => COPIED_TYPES.some((one) => one === type);
+
 /** A resource as it was listed. */
 export interface Listed {
   readonly resource: Stored;
@@ -63,13 +66,10 @@ export const listed = (resource: Stored): Listed => ({
   fingerprint: fingerprintOf(resource),
 });
 
-/**
- * Whether a resource is moved. Of `Basic`s only the engine's records are: a store's probe leaves one of its own. And not the
- * lease, which says who works on this very store.
- */
+/** Whether a resource is moved. Of `Basic`s only the engine's records are: a store's probe leaves one of its own. */
 const isCopied = (resource: Stored): boolean =>
   resource.resourceType !== 'Basic' ||
-  ((resource as Basic).code.coding ?? []).some(({ system, code }) => system === RECORD && code !== LEASE);
+  ((resource as Basic).code.coding ?? []).some(({ system, code = '' }) => system === RECORD && !NOT_COPIED.has(code));
 
 /** Everything of a type, page by page; ends with the failure of a page. */
 export async function* pagesOf(store: Store, type: ListedType): AsyncGenerator<StoreResult<readonly Listed[]>> {

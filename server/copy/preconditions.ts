@@ -7,7 +7,6 @@ import type { CopyEnd } from './account.ts';
  * Source: issue 6; D1, D2: a decision on its way is ended by the engine that has its record, and by no second one
  */
 export async function whyNot(source: Store, target: Store): Promise<CopyEnd | undefined> {
-  if (!target.capabilities.clientIds) return { kind: 'target-chooses-ids' };
   const dispatches = await listRecords<DispatchRecord>(source, 'ers-dispatch');
   if (!dispatches.ok) return { kind: 'failed', at: undefined, failure: dispatches };
   const inFlight = dispatches.value.flatMap(({ data }) => (data.decision === undefined ? [] : [data.taskId]));

@@ -1,15 +1,17 @@
 import type { StoreResult } from '../core/index.ts';
 import type { CopyEnd, CopyOptions } from './account.ts';
 import { fileIn } from './copy-file.ts';
-import { COPIED_TYPES, type CopiedType, filesOf, holdingsOf, type ListedType } from './listing.ts';
+import { fingerprintOf } from './fingerprint.ts';
+import { COPIED_TYPES, type CopiedType, filesOf, holdingsOf, type ListedType, pagesOf, placeOf } from './listing.ts';
+import { idOf, type Naming } from './naming.ts';
 
 /** Reads both stores through, and compares count and hash of every type, resource and file. */
-export async function verify(options: CopyOptions, written: number): Promise<CopyEnd> {
+export async function verify(options: CopyOptions, names: Naming, written: number): Promise<CopyEnd> {
   const counts = new Map<CopiedType, number>();
   const places: string[] = [];
   for (const type of COPIED_TYPES) {
     if (options.signal.aborted) return { kind: 'interrupted' };
-    const compared = type === 'Binary' ? await compareFiles(options) : await compareType(options, type);
+    const compared = type === 'Binary' ? await compareFiles(options, names) : await compareType(options, names, type);
     if (compared === 'interrupted') return { kind: 'interrupted' };
     if (!compared.ok) return { kind: 'failed', at: type, failure: compared };
     counts.set(type, compared.value.count);
@@ -24,26 +26,43 @@ interface Compared {
   readonly different: readonly string[];
 }
 
-async function compareType({ source, target }: CopyOptions, type: ListedType): Promise<StoreResult<Compared>> {
-  const here = await holdingsOf(source, type);
-  if (!here.ok) return here;
+/** Places of the source are named by its own names, those that only the target has by the target's. */
+async function compareType(
+  { source, target }: CopyOptions,
+  names: Naming,
+  type: ListedType,
+): Promise<StoreResult<Compared>> {
   const there = await holdingsOf(target, type);
   if (!there.ok) return there;
-  const everywhere = new Set([...here.value.keys(), ...there.value.keys()]);
-  const different = [...everywhere].filter(
-    (place) => here.value.get(place)?.fingerprint !== there.value.get(place)?.fingerprint,
-  );
-  return { ok: true, value: { count: here.value.size, different } };
+  const unmet = new Set(there.value.keys());
+  const different: string[] = [];
+  let count = 0;
+  for await (const page of pagesOf(source, type)) {
+    if (!page.ok) return page;
+    for (const one of page.value) {
+      const place = names.placeThere(placeOf(one)) ?? '';
+      unmet.delete(place);
+      if (there.value.get(place)?.fingerprint !== fingerprintOf(names.asThere(one.resource)))
+        different.push(placeOf(one));
+    }
+    count += page.value.length;
+  }
+  return { ok: true, value: { count, different: [...different, ...unmet] } };
 }
 
-async function compareFiles({ source, target, signal }: CopyOptions): Promise<StoreResult<Compared> | 'interrupted'> {
+async function compareFiles(
+  { source, target, signal }: CopyOptions,
+  names: Naming,
+): Promise<StoreResult<Compared> | 'interrupted'> {
   const different: string[] = [];
   let count = 0;
   for await (const page of filesOf(source)) {
     if (!page.ok) return page;
     for (const id of page.value) {
       if (signal.aborted) return 'interrupted';
-      const [here, there] = [await fileIn(source, id), await fileIn(target, id)];
+      const place = names.placeThere(`Binary/${id}`);
+      const here = await fileIn(source, id);
+      const there = place === undefined ? absent : await fileIn(target, idOf(place));
       if (!here.ok) return here;
       if (!there.ok) return there;
       if (here.value !== there.value) different.push(`Binary/${id}`);
@@ -52,3 +71,5 @@ async function compareFiles({ source, target, signal }: CopyOptions): Promise<St
   }
   return { ok: true, value: { count, different } };
 }
+
+const absent: StoreResult<undefined> = { ok: true, value: undefined };

@@ -1,7 +1,7 @@
 import type { StoreResult, TransactionEntry } from '../core/index.ts';
 import type { CopyOptions } from './account.ts';
 import { copyFile } from './copy-file.ts';
-import { COPIED_TYPES, type CopiedType, type Holdings, type Listed, listed, placeOf } from './listing.ts';
+import { type Holdings, isCopiedType, type Listed, listed, placeOf } from './listing.ts';
 import { referencesOf } from './references.ts';
 
 export interface Ground extends CopyOptions {
@@ -61,8 +61,6 @@ async function gather(
   return { ok: true, value: { entry, refersTo: [...referencesOf(one.resource)] } };
 }
 
-const isCopiedType = (type: string): type is CopiedType => COPIED_TYPES.some((one) => one === type);
-
 const putOf = ({ resource }: Listed, ifMatch: string | undefined): TransactionEntry => ({
   kind: 'put',
   resource: withoutVersion(resource),
@@ -70,7 +68,7 @@ const putOf = ({ resource }: Listed, ifMatch: string | undefined): TransactionEn
 });
 
 /** Version and time are the store's own to give. */
-function withoutVersion(resource: Listed['resource']): Listed['resource'] {
+export function withoutVersion(resource: Listed['resource']): Listed['resource'] {
   const { versionId: _, lastUpdated: __, ...meta } = resource.meta;
   const { meta: ___, ...content } = resource;
   return (Object.keys(meta).length > 0 ? { ...content, meta } : content) as Listed['resource'];

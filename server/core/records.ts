@@ -19,7 +19,9 @@ export type RecordKind =
   | 'ers-quarantine'
   | 'ers-poll-ledger'
   | 'ers-lease'
-  | 'ers-audit';
+  | 'ers-audit'
+  /** What `copy` renamed; the engine does not read it. */
+  | 'ers-copy';
 
 /** `ers-worklist` | `{service}.{list}`: the last two snapshots, newest first. */
 export interface WorklistRecord {

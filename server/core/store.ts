@@ -86,7 +86,9 @@ export interface StoredBinary {
 }
 
 /** A file to be read or destroyed. Its hash is known to whoever wrote it; not every store keeps it. */
-export interface OpenBinary extends Omit<StoredBinary, 'sha1'> {
+export interface OpenBinary extends Omit<StoredBinary, 'sha1' | 'size'> {
+  /** Absent where the store does not say how long its files are (Medplum). */
+  readonly size?: number;
   readonly stream: Readable;
   readonly lastUpdated: string;
   readonly versionId: string;

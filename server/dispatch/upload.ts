@@ -69,7 +69,8 @@ export async function uploadNext(
   // Step 1b
   const bytes = await options.store.openBinary(file.value.binaryId);
   if (!bytes.ok) return later(bytes.retryAfterMs);
-  const { size, stream } = bytes.value;
+  // Where the store does not say, the length is what was counted when the file came in.
+  const { stream, size = file.value.size } = bytes.value;
   const { contentType, description } = file.value;
   const correlationId = randomUUID();
   const { taskId, ubrn } = record;

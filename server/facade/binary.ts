@@ -25,7 +25,11 @@ export async function readBinary({ store }: FacadeRoom, call: Call<RouteOf<'read
   }
   if (!wantsFhirBinary(call.query, call.headers)) {
     const asFile = { ...headers, 'Content-Disposition': 'attachment' };
-    return { status: 200, headers: asFile, stream: { bytes: stream, contentType, length: size } };
+    return {
+      status: 200,
+      headers: asFile,
+      stream: { bytes: stream, contentType, ...(size === undefined ? {} : { length: size }) },
+    };
   }
   const { data: _, ...resource } = about.value;
   return {

@@ -48,8 +48,7 @@ export async function connectHapiStore(options: HapiOptions): Promise<Store> {
 }
 
 /**
- * A Medplum project as the store; its `probe` says what it lacks. Not offered by the configuration yet: no live Medplum has
- * been through the contract (docs/stores.md).
+ * A Medplum project as the store; its `probe` says what it lacks (docs/stores.md).
  * @param options.baseUrl its address, with or without /fhir/R4
  */
 export async function connectMedplumStore(options: WireOptions): Promise<Store> {

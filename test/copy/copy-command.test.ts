@@ -18,6 +18,8 @@ const copy = (environment: Record<string, string>, ...args: string[]) =>
 test('copy says from what to what it can copy, and names every fault of the environment at once', () => {
   expect(copy({})).toMatchObject({ status: 2, stderr: expect.stringContaining('--from embedded --to hapi') });
   expect(copy({}, '--from', 'hapi', '--to', 'embedded').status).toBe(2);
+  const toMedplum = copy({ STORE_URL: 'http://127.0.0.1:8103' }, '--from', 'embedded', '--to', 'medplum');
+  expect(toMedplum).toMatchObject({ status: 1, stderr: expect.stringContaining('a Medplum lets in') });
   const { status, stderr } = copy({ DATA_DIR: directory }, '--from', 'embedded', '--to', 'hapi');
   expect(status).toBe(1);
   expect(stderr).toMatch(/- STORE_URL is missing: .*\n- DATA_DIR: there is no embedded store in /);

@@ -1,16 +1,8 @@
-import { systemClock } from '../../server/core/index.ts';
-import { connectMedplumStore } from '../../server/store/index.ts';
 import { type StoreUnderContract, storeContract } from '../contract/store.ts';
+import { emptyProject } from './project.ts';
 
-/** A Medplum of an empty Project, which the contract fills. */
 async function open(): Promise<StoreUnderContract> {
-  const { STORE_URL: baseUrl, STORE_CLIENT_ID: id, STORE_CLIENT_SECRET: secret } = process.env;
-  if (!baseUrl || !id || !secret)
-    throw new Error(
-      'test:medplum needs STORE_URL, STORE_CLIENT_ID and STORE_CLIENT_SECRET of a Medplum that it may fill.',
-    );
-  const connect = () =>
-    connectMedplumStore({ baseUrl, credentials: { id, secret }, clock: systemClock, random: Math.random });
+  const { connect } = await emptyProject();
   let store = await connect();
   return {
     store,

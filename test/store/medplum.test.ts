@@ -55,14 +55,20 @@ function connect(options: Partial<WireOptions> = {}): Store {
   return store;
 }
 
-/** Who has no token is refused, as Medplum would; the rest is as the test says. */
+const isWhoAmI = ({ path }: Received) => path === '/auth/me';
+const whoAmI = json(200, { project: { resourceType: 'Project', id: ID } });
+
+/** Who has no token is refused, as Medplum would; who asks is told of the project; the rest is as the test says. */
 const toMembers =
   (answer: Answerer): Answerer =>
-  (request, response) =>
-    (request.headers.authorization?.startsWith('Bearer token') ? answer : json(401, outcome))(request, response);
+  (request, response) => {
+    if (!request.headers.authorization?.startsWith('Bearer token')) return json(401, outcome)(request, response);
+    return (isWhoAmI(request) ? whoAmI : answer)(request, response);
+  };
 
-/** Requests that came with a token. */
-const asked = (): Received[] => gateway.received.filter(({ headers }) => headers.authorization !== undefined);
+/** Requests that came with a token, but those for the project. */
+const asked = (): Received[] =>
+  gateway.received.filter((one) => one.headers.authorization !== undefined && !isWhoAmI(one));
 const lines = () => asked().map(({ method, path }) => `${method} ${path}`);
 const inTurn =
   (...answers: readonly Answerer[]): Answerer =>
@@ -114,8 +120,8 @@ describe('silence and back-pressure', () => {
     expect(asked().map(({ headers }) => headers['if-none-exist'])).toEqual([
       undefined,
       undefined,
-      'identifier=a|b',
-      'identifier=a|b',
+      `identifier=a|b&_project=${ID}`,
+      `identifier=a|b&_project=${ID}`,
     ]);
   });
 
@@ -146,6 +152,17 @@ describe('what Medplum does in silence', () => {
     const value = (read.ok ? read.value : undefined) as DocumentReference | undefined;
     expect(value?.meta).toEqual(meta);
     expect(value?.content?.[0]?.attachment?.url).toBe(`Binary/${ID}`);
+  });
+
+  test('what belongs to another project of the same Medplum, such as its own CodeSystems, is neither read nor found', async () => {
+    const foreign = { ...patient, meta: { ...meta, project: VERSION } };
+    gateway.answer = toMembers(json(200, foreign));
+    const store = connect();
+    expect(await store.read('Patient', ID)).toMatchObject({ ok: false, code: 'not-found' });
+    expect(await store.update(patient)).toMatchObject({ ok: false, code: 'not-found' });
+    gateway.answer = toMembers(json(200, { resourceType: 'Bundle', entry: [] }));
+    expect(await store.search('Patient', 'active=true')).toMatchObject({ ok: true });
+    expect(new URLSearchParams(asked().at(-1)?.body).get('_project')).toBe(ID);
   });
 
   test('a stale update of a deleted resource would resurrect it, so it is looked at first', async () => {

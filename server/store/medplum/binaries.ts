@@ -56,8 +56,7 @@ async function send(
       body: Readable.from(meter.through(source)),
       headers: {
         ...wire.authorization(),
-        // Bytes of a FHIR media type would be read as the Binary itself.
-        'content-type': /\bfhir\b/i.test(about.contentType) ? 'application/octet-stream' : about.contentType,
+        'content-type': typeOf(about.contentType),
         accept: 'application/fhir+json',
         ...(about.securityContext === undefined ? {} : { 'x-security-context': about.securityContext }),
       },
@@ -78,6 +77,17 @@ async function send(
     done();
   }
 }
+
+/**
+ * Of this one type, written so, Medplum reads the bytes whole, and takes them for the Binary itself where they are one. The
+ * parameter adds nothing: JSON is UTF-8.
+ */
+const typeOf = (contentType: string): string =>
+  contentType.trim().toLowerCase() === 'application/fhir+json' ? `${contentType.trim()}; charset=utf-8` : contentType;
+
+/** Medplum 5.1.29 streams a file without saying its length; what stands in front of it may. */
+const sizeOf = (length: string | undefined): { size?: number } =>
+  length === undefined || !/^\d+$/.test(length) ? {} : { size: Number(length) };
 
 const refused = (status: number, body: unknown): StoreFailure =>
   refusalOf({ status, body, header: () => undefined }, 'Binary');
@@ -113,7 +123,7 @@ export async function openBinary(wire: MedplumWire, id: string): Promise<StoreRe
       value: {
         id,
         contentType: stored.contentType,
-        size: Number(headerOf(heard, 'content-length')),
+        ...sizeOf(headerOf(heard, 'content-length')),
         stream: answer.body as Readable,
         lastUpdated,
         versionId,

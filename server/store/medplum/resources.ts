@@ -17,8 +17,8 @@ export function storedOf<T extends Resource = Resource>(body: unknown): Stored<T
 }
 
 const UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
-/** `/storage/{binary}/{version}?Expires=…&Signature=…`, and the same in a bucket. */
-const SIGNED = new RegExp(`^https?://[^?]*/(?:storage|binary)/(${UUID})(?:/${UUID})?\\?`);
+/** `…/{binary}/{version}?Expires=…&Signature=…`: at Medplum's own storage, or in a bucket of whatever name. */
+const SIGNED = new RegExp(`^https?://[^?]*/(${UUID})/${UUID}\\?`);
 
 function withoutSignatures(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutSignatures);

@@ -7,6 +7,7 @@ import { parseSearch } from '../embedded/search-request.ts';
 import { subset } from '../embedded/subset.ts';
 import { isBundle, nextQueryOf } from '../hapi/resources.ts';
 import type { MedplumWire } from './client.ts';
+import type { OwnProject } from './own-project.ts';
 import { refusalOf } from './refusals.ts';
 import { storedOf } from './resources.ts';
 
@@ -34,11 +35,13 @@ interface Part {
  */
 export class MedplumSearches {
   readonly #wire: MedplumWire;
+  readonly #own: OwnProject;
   readonly #known: Parameters;
   readonly #snapshots = new Map<string, { readonly type: string; readonly ids: readonly string[] }>();
 
-  constructor(wire: MedplumWire, known: Parameters) {
+  constructor(wire: MedplumWire, own: OwnProject, known: Parameters) {
     this.#wire = wire;
+    this.#own = own;
     this.#known = known;
   }
 
@@ -167,9 +170,12 @@ export class MedplumSearches {
 
   /** Posted, so that no identifier stands in a URL. */
   async #ask(type: ResourceType, parameters: readonly (readonly [string, string])[]): Promise<Part | StoreFailure> {
-    const form = new URLSearchParams(parameters.map(([name, value]) => [name, value] as [string, string])).toString();
+    const own = await this.#own.condition();
+    if (!own.ok) return own;
+    const form = new URLSearchParams(parameters.map(([name, value]) => [name, value] as [string, string]));
+    form.set(...own.value);
     const answer = await this.#wire.ask('read', (client, options) =>
-      client.post(client.fhirUrl(type, '_search'), form, 'application/x-www-form-urlencoded', options),
+      client.post(client.fhirUrl(type, '_search'), form.toString(), 'application/x-www-form-urlencoded', options),
     );
     if (!answer.ok) return answer;
     const { status, body } = answer.value;

@@ -24,6 +24,7 @@ import { checkShape, ifMatchOf } from '../hapi/transaction.ts';
 import { type Answer, unknownOutcome, type WireOptions } from '../hapi/wire.ts';
 import { openBinary, putBinary } from './binaries.ts';
 import { FHIR, type MedplumWire, openMedplumWire } from './client.ts';
+import { OwnProject } from './own-project.ts';
 import { probe } from './probe.ts';
 import { refusalOf } from './refusals.ts';
 import { storedOf } from './resources.ts';
@@ -58,6 +59,7 @@ const NONE: readonly SearchParameter[] = [];
 class MedplumStore implements Store {
   readonly capabilities = MEDPLUM_CAPABILITIES;
   readonly #wire: MedplumWire;
+  readonly #own: OwnProject;
   readonly #searches: MedplumSearches;
   readonly #clock: WireOptions['clock'];
   readonly #random: () => number;
@@ -66,7 +68,8 @@ class MedplumStore implements Store {
 
   constructor(wire: MedplumWire, { clock, random }: WireOptions, validate: Validate) {
     this.#wire = wire;
-    this.#searches = new MedplumSearches(wire, buildParameters(NONE));
+    this.#own = new OwnProject(wire);
+    this.#searches = new MedplumSearches(wire, this.#own, buildParameters(NONE));
     this.#clock = clock;
     this.#random = random;
     this.#validate = validate;
@@ -77,7 +80,7 @@ class MedplumStore implements Store {
   }
 
   async read<K extends ResourceType>(type: K, id: string): Promise<StoreResult<Stored<ResourceOf<K>>>> {
-    return resourceIn(await this.#get(`${type}/${encodeURIComponent(id)}`), type);
+    return this.#readPath(`${type}/${encodeURIComponent(id)}`, type);
   }
 
   async readVersion<K extends ResourceType>(
@@ -85,8 +88,7 @@ class MedplumStore implements Store {
     id: string,
     versionId: string,
   ): Promise<StoreResult<Stored<ResourceOf<K>>>> {
-    const path = `${type}/${encodeURIComponent(id)}/_history/${encodeURIComponent(versionId)}`;
-    return resourceIn(await this.#get(path), type);
+    return this.#readPath(`${type}/${encodeURIComponent(id)}/_history/${encodeURIComponent(versionId)}`, type);
   }
 
   async history(
@@ -137,11 +139,13 @@ class MedplumStore implements Store {
     const { id: _, ...body } = plainCopy(resource);
     const fault = this.#validate({ ...body, id: 'new' } as unknown as Resource);
     if (fault) return fault;
+    const own = ifNoneExist === undefined ? undefined : await this.#own.condition();
+    if (own?.ok === false) return own;
     const made = await this.#undisturbed(() =>
       this.#wire.ask(
-        ifNoneExist === undefined ? 'write' : 'repeatable-write',
+        own === undefined ? 'write' : 'repeatable-write',
         (client, options) => client.post(client.fhirUrl(type), body, FHIR, options),
-        ifNoneExist === undefined ? {} : { 'if-none-exist': ifNoneExist },
+        own === undefined ? {} : { 'if-none-exist': `${ifNoneExist}&${own.value.join('=')}` },
       ),
     );
     const stored = resourceIn<T>(made, type);
@@ -161,8 +165,7 @@ class MedplumStore implements Store {
     const body = plainCopy(resource);
     const fault = this.#validate(body);
     if (fault) return fault;
-    const known = await this.#get(`${type}/${encodeURIComponent(resource.id)}`);
-    const current = resourceIn<T>(known, type);
+    const current = await this.read(type, resource.id);
     if (!current.ok) {
       const isGone = current.code === 'gone' || current.code === 'not-found';
       return isGone && ifMatch !== undefined ? stale(type) : current;
@@ -268,6 +271,15 @@ class MedplumStore implements Store {
   async close(): Promise<void> {
     this.#listeners.clear();
     await this.#wire.close();
+  }
+
+  async #readPath<T extends Resource>(path: string, type: ResourceType): Promise<StoreResult<Stored<T>>> {
+    const answer = await this.#get(path);
+    const stored = resourceIn<T>(answer, type);
+    if (!stored.ok || !answer.ok) return stored;
+    const isOurs = await this.#own.has(answer.value.body);
+    if (!isOurs.ok) return isOurs;
+    return isOurs.value ? stored : failure('not-found', `There is no such ${type}`);
   }
 
   #get(path: string): ReturnType<MedplumWire['ask']> {
