@@ -1,20 +1,23 @@
 import { createHash, randomUUID } from 'node:crypto';
+import type { Task } from '@medplum/fhirtypes';
 import {
   buildDecisionRequest,
   CODE_SYSTEM,
   type DecisionRequest,
+  isSameJson,
   reviewStatusOf,
   toErsPriority,
   withReviewStatus,
 } from '../../mappings/index.ts';
 import {
   backoffMs,
+  CODES,
+  type Code,
   type DispatchRecord,
   type ErsReferral,
   type ErsRefusal,
   type Fate,
   type TransactionEntry,
-  type UserSession,
 } from '../core/index.ts';
 import {
   type Attempt,
@@ -31,6 +34,7 @@ import {
 } from '../decisions/index.ts';
 import { loadReview, type RejectionReference, type Review } from '../reviews/index.ts';
 import type { DispatchRoom } from './room.ts';
+import type { IdentifiedSession } from './sessions.ts';
 import { follow, landRecorded, settle } from './settle.ts';
 import { uploadNext } from './upload.ts';
 import { attemptAudit } from './witness.ts';
@@ -57,12 +61,6 @@ export interface InHand {
   readonly step: StepResult;
   /** `step` has not been written yet. */
   readonly isDirty: boolean;
-}
-
-/** A clinician's session with the SDS user id that e-RS gave for it (A030). */
-export interface IdentifiedSession {
-  readonly session: UserSession;
-  readonly sdsUserId: string;
 }
 
 /** What to do after a delivery: `reload` at once, `later` not before, `rest` until something changes. */
@@ -110,7 +108,12 @@ export async function deliver(
 }
 
 /** NHS England lets applications send accepts and triage outcomes, each after approval; a site names those it got (4.7). */
-function isUnattended({ services }: DispatchRoom, record: DispatchRecord, { code }: QueuedDecision): boolean {
+function isUnattended(
+  { services }: DispatchRoom,
+  record: DispatchRecord,
+  { code, isInSession = false }: QueuedDecision,
+): boolean {
+  if (isInSession) return false;
   const isPermitted = code === 'accept' || code === 'accept-book-later' || code === 'return-with-advice';
   const service = services.find(({ id }) => id === record.reviewed.service);
   return isPermitted && (service?.unattended.includes(code) ?? false);
@@ -143,7 +146,9 @@ async function send(
   };
   const task = withReviewStatus(hand.step.task, 'decision-sending');
   const inFlight: StepResult = { task, record: { ...hand.step.record, baseline: task, decision: sending } };
-  if (!(await options.people.place(identified?.sdsUserId))) return later(RETRY_MS);
+  const { user } = sending;
+  if (!(await options.people.place(identified?.sdsUserId, identified?.session.onBehalfOf, user?.sdsUserId)))
+    return later(RETRY_MS);
   // Another engine may be at work: what is found next is its, or ours once we hold the lease again.
   if (options.fence?.() === false) return later(RETRY_MS);
   // Step 2
@@ -200,6 +205,7 @@ function attemptOf(
       .digest('base64url'),
     mode: identified === undefined ? 'application' : 'user',
     ...(identified === undefined ? {} : { sender: identified.sdsUserId }),
+    ...(identified?.session.onBehalfOf === undefined ? {} : { onBehalfOf: identified.session.onBehalfOf }),
     startedAt,
     outcome: 'unknown',
   };
@@ -304,10 +310,10 @@ async function apply(
       return written.kind === 'rest' ? later(Date.parse(step.at) - now.getTime()) : written;
     }
     case 'await-user': {
-      if (witnesses.length > 0) options.forgetSession(record.taskId);
-      const waiting = withReviewStatus(task, 'awaiting-user-authorisation');
-      const isNew = hand.isDirty || reviewStatusOf(record.baseline) !== 'awaiting-user-authorisation';
-      if (!isNew) return rest;
+      if (step.why !== undefined) options.sessionRefused(record.taskId, step.why);
+      const waiting = awaitingUser(task, options.whyNotSent(record.taskId));
+      if (!hand.isDirty && witnesses.length === 0 && isSameJson(waiting.businessStatus, record.baseline.businessStatus))
+        return rest;
       return write(
         options,
         hand,
@@ -338,6 +344,14 @@ async function apply(
     case 'conflict':
       return reload; // these are acted upon where they arise: deliver, answered, settle
   }
+}
+
+/** E-7: the Task waits, and says why the last session did not send it; what it said before stands until another is tried. */
+function awaitingUser(task: Task, why: Code | undefined): Task {
+  if (why === undefined && reviewStatusOf(task) === 'awaiting-user-authorisation') return task;
+  const { businessStatus, ...waiting } = withReviewStatus(task, 'awaiting-user-authorisation');
+  const text = why === undefined ? {} : { text: `${CODES[why].happened} ${CODES[why].remedy}` };
+  return { ...waiting, businessStatus: { ...businessStatus, ...text } };
 }
 
 /** E-6 */

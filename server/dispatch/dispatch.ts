@@ -1,16 +1,16 @@
 import { identifierOf, SYSTEM } from '../../mappings/index.ts';
 import { describeError, type EngineAnswer, type UserSession } from '../core/index.ts';
-import { loadReview, type RejectionReference, type Review, readRules } from '../reviews/index.ts';
+import type { QueuedDecision } from '../decisions/index.ts';
+import { loadReview, type Review } from '../reviews/index.ts';
 import { Agenda } from './agenda.ts';
-import { areNotesOfDecision } from './deciding-note.ts';
-import { deliver, type IdentifiedSession, type InHand, type Next } from './deliver.ts';
+import { deliver, type Next } from './deliver.ts';
+import { findReview } from './find-review.ts';
 import { KnownReviews } from './known-reviews.ts';
 import { createPeople } from './people.ts';
 import { reopen } from './reopen.ts';
 import type { DispatchOptions, DispatchRoom } from './room.ts';
-import { identify } from './sessions.ts';
-import { NOTE_OF_ANOTHER_UPDATE, refuse, takeOver } from './take-over.ts';
-import { isSame, writeStep } from './write.ts';
+import { type IdentifiedSession, identify, maySend, Sessions } from './sessions.ts';
+import { writeStep } from './write.ts';
 
 /** Reconciles decided Tasks and e-RS: the one hard place. */
 export interface Dispatch {
@@ -36,23 +36,28 @@ const DECIDED_QUERIES = [
   // What is on its way has a record of it, whatever somebody made of the Task's status.
   'business-status=decision-queued,decision-sending,awaiting-user-authorisation',
 ];
+/** How soon a Task is looked at again whose session e-RS is being asked about. */
+const EXPECTED_MS = 250;
 const PAGE = '&_count=200&_sort=authored-on';
 
 export function createDispatch(options: DispatchOptions): Dispatch {
   const { store, clock, log, alerts, turns } = options;
-  /** Tasks whose decision e-RS refused to take from the standing session. */
-  const notStanding = new Set<string>();
-  const forgetSession = (taskId: string) => {
-    sessions.delete(taskId);
-    notStanding.add(taskId);
-    standing = undefined;
+  const room: DispatchRoom = {
+    ...options,
+    people: createPeople(store, options.ids),
+    sessionRefused(taskId, why) {
+      for (const other of sessions.refuse(taskId, why)) schedule(other, clock.monotonicMs());
+      notStanding.add(taskId);
+      standing = undefined;
+    },
+    whyNotSent: (taskId) => sessions.whyNot(taskId),
   };
-  const room: DispatchRoom = { ...options, people: createPeople(store, options.ids), forgetSession };
   const stopped = new AbortController();
   /** Task id → the monotonic time from which it is due; what is absent rests. */
   const due = new Agenda();
-  /** Sessions handed in with a Task, in memory only, until its decision is settled. */
-  const sessions = new Map<string, IdentifiedSession>();
+  const sessions = new Sessions();
+  /** Tasks whose decision e-RS refused to take from the standing session. */
+  const notStanding = new Set<string>();
   const reviews = new KnownReviews();
   const running = new Map<string, Promise<void>>();
   let standing: IdentifiedSession | undefined;
@@ -86,7 +91,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     if (found.value === undefined) return { kind: 'rest' };
     const { review, step, isDirty, reference } = found.value;
     if (step.record.decision === undefined) {
-      sessions.delete(taskId);
+      sessions.forget(taskId);
       notStanding.delete(taskId);
       if (!isDirty) {
         alerts.clear('task-unwritable', taskId);
@@ -95,44 +100,25 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       const written = await writeStep(room, review, step);
       return written.ok ? { kind: 'rest' } : { kind: written.code === 'conflict' ? 'reload' : 'later', afterMs: 2_000 };
     }
-    const session = sessions.get(taskId) ?? (notStanding.has(taskId) ? undefined : await standingSession());
+    const session = await sessionFor(taskId, step.record.decision);
+    if (session === 'expected') return { kind: 'later', afterMs: EXPECTED_MS };
     return deliver(room, { review, step, isDirty }, session, reference);
   }
 
-  /** A review as the store has it now, with what others wrote on it taken over, but not written yet. */
-  async function find(
+  const find = (taskId: string, key: string | undefined) => findReview(room, taskId, key, remember);
+
+  /** The session to send a decision in: the one given for it; the standing one only where none came with it (4.7). */
+  async function sessionFor(
     taskId: string,
-    key: string | undefined,
-  ): Promise<EngineAnswer<(InHand & { reference: RejectionReference }) | undefined>> {
-    const loaded = await loadReview(store, taskId, key);
-    if (!loaded.ok) return { ok: false, code: 'store-unavailable' };
-    const review = loaded.value;
-    if (review === undefined) return { ok: true, value: undefined };
-    remember(review);
-    const record = review.record.data;
-    // Mostly nobody wrote on it, and the rules need not be read to know that: a sweep looks at thousands.
-    if (record.decision === undefined && review.task !== undefined && isSame(review.task, record.baseline)) {
-      const nothing = { step: { task: record.baseline, record }, isDirty: false };
-      return { ok: true, value: { review, ...nothing, reference: { reasons: undefined, system: undefined } } };
-    }
-    const now = clock.now().toISOString();
-    const rules = await readRules(store, record, review.task, now);
-    if (!rules.ok) return { ok: false, code: 'store-unavailable' };
-    const { context, reference } = rules.value;
-    let taken = takeOver(review.task, record, context, now);
-    const isAdopted = record.decision === undefined && taken.step?.record.decision !== undefined;
-    if (isAdopted && review.task !== undefined) {
-      const isTheirs = await areNotesOfDecision(store, review.task, record.baseline);
-      if (!isTheirs.ok) return { ok: false, code: 'store-unavailable' };
-      if (!isTheirs.value) taken = refuse(review.task, record, [NOTE_OF_ANOTHER_UPDATE], taken.repaired);
-    }
-    report(
-      review,
-      taken.repaired,
-      taken.refused.map(({ code }) => code),
-    );
-    const step = taken.step ?? { task: record.baseline, record };
-    return { ok: true, value: { review, step, isDirty: taken.step !== undefined, reference } };
+    decision: QueuedDecision,
+  ): Promise<IdentifiedSession | 'expected' | undefined> {
+    const given = sessions.of(taskId);
+    if (given === 'expected') return decision.isInSession ? given : undefined;
+    if (given !== undefined && maySend(given, decision)) return given;
+    if (given !== undefined) sessions.refuse(taskId, 'sender-not-decider');
+    if (decision.isInSession || notStanding.has(taskId)) return undefined;
+    const signedIn = await standingSession();
+    return signedIn !== undefined && maySend(signedIn, decision) ? signedIn : undefined;
   }
 
   async function standingSession(): Promise<IdentifiedSession | undefined> {
@@ -151,14 +137,8 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     else due.forget(taskId);
   }
 
-  function report(review: Review, repaired: readonly string[], refused: readonly string[]): void {
-    const { taskId } = review.record.data;
-    for (const element of repaired) log.warn('dispatch.task.repaired', { taskId, element });
-    if (repaired.length > 0) alerts.raise('task-repaired', taskId);
-    for (const code of refused) log.warn('dispatch.decision.refused', { taskId, code });
-  }
-
   function run(taskId: string): void {
+    if (stopped.signal.aborted) return;
     due.remove(taskId);
     const work = handle(taskId)
       .catch((error: unknown) => {
@@ -170,6 +150,13 @@ export function createDispatch(options: DispatchOptions): Dispatch {
         ring();
       });
     running.set(taskId, work);
+  }
+
+  /** Looks at a Task at once, since somebody waits for what becomes of it. */
+  async function attend(taskId: string): Promise<void> {
+    while (running.has(taskId)) await running.get(taskId);
+    run(taskId);
+    await running.get(taskId);
   }
 
   /** Starts what is due, as far as there is room; answers when the next one will be. */
@@ -263,17 +250,21 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       else schedule(taskId, clock.monotonicMs());
     },
     async send(taskId, session) {
-      const identified = await identify(options.ers, session);
+      sessions.expect([taskId]);
+      const identified = await identify(options.ers, session).finally(() => sessions.expectNoMore([taskId]));
+      if (identified.ok) sessions.give(taskId, identified.value);
+      else sessions.refuse(taskId, identified.code);
+      if (stopped.signal.aborted) return { ok: false, code: 'engine-unavailable' };
+      await attend(taskId);
       if (!identified.ok) return identified;
-      sessions.set(taskId, identified.value);
-      await handle(taskId);
       const after = await loadReview(store, taskId, reviews.keyOf(taskId));
       if (!after.ok) return { ok: false, code: 'store-unavailable' };
       if (after.value === undefined) return { ok: false, code: 'resource-not-found' };
       const { ended, decision } = after.value.record.data;
       if (ended?.recorded) return { ok: true, value: undefined };
       if (decision === undefined) return { ok: false, code: 'decision-not-available' };
-      return { ok: true, value: undefined };
+      const whyNot = sessions.whyNot(taskId);
+      return whyNot === undefined ? { ok: true, value: undefined } : { ok: false, code: whyNot };
     },
     async reopen(taskId) {
       const first = await loadReview(store, taskId, reviews.keyOf(taskId));

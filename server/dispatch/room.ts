@@ -1,5 +1,5 @@
 import type { IdSpace } from '../../mappings/index.ts';
-import type { Alerts, Clock, ErsClient, Log, SiteService, Store, Turns, UserSession } from '../core/index.ts';
+import type { Alerts, Clock, Code, ErsClient, Log, SiteService, Store, Turns, UserSession } from '../core/index.ts';
 import type { DeliveryPolicy } from '../decisions/index.ts';
 import type { Landing } from '../landing/index.ts';
 import type { People } from './people.ts';
@@ -34,5 +34,7 @@ export interface DispatchOptions {
 export interface DispatchRoom extends DispatchOptions {
   readonly people: People;
   /** E-7: the session with which e-RS refused this Task's decision is not tried on it again. */
-  readonly forgetSession: (taskId: string) => void;
+  readonly sessionRefused: (taskId: string, why: Code) => void;
+  /** Why the last session that was tried could not send this Task's decision. */
+  readonly whyNotSent: (taskId: string) => Code | undefined;
 }

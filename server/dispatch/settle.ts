@@ -97,13 +97,15 @@ function provenance(
   version: number,
   at: string,
 ): TransactionEntry {
-  const sender = decision.lastAttempt?.sender;
+  const { sender, onBehalfOf } = decision.lastAttempt ?? {};
   const about = {
     code: decision.code,
     version,
     recorded: at,
     ...(decision.decider === undefined ? {} : { decider: decision.decider }),
+    ...(decision.user === undefined ? {} : { user: decision.user }),
     ...(sender === undefined ? {} : { sender }),
+    ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
   };
   return {
     kind: 'create',

@@ -65,7 +65,7 @@ export interface Ward extends AsyncDisposable {
   /** Writes a decision straight into the store. */
   decide(ubrn: string, operations: readonly unknown[]): Promise<void>;
   /** The same through the facade, with If-Match of the Task as it was read; `read`: an older reading of it. */
-  patch(ubrn: string, operations: readonly unknown[], read?: Task): Promise<Response>;
+  patch(ubrn: string, operations: readonly unknown[], read?: Task, headers?: Record<string, string>): Promise<Response>;
   /** Keeps a file for the review, as $ers-attach does; answers the reference to name. */
   attach(ubrn: string, file?: { title?: string; description?: string }): Promise<string>;
   calls(endpoint: string): Promise<readonly { seq: number; status: number; ubrn?: string; ifMatch?: string }[]>;
@@ -312,11 +312,15 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
       const written = await store.patch('Task', task.id, operations);
       if (!written.ok) throw new Error(JSON.stringify(written));
     },
-    async patch(ubrn, operations, read) {
+    async patch(ubrn, operations, read, headers = {}) {
       const task = read ?? (await ward.taskOf(ubrn));
       return fetch(`${url}/fhir/R4/Task/${task.id}`, {
         method: 'PATCH',
-        headers: { 'Content-Type': 'application/json-patch+json', 'If-Match': `W/"${task.meta?.versionId}"` },
+        headers: {
+          'Content-Type': 'application/json-patch+json',
+          'If-Match': `W/"${task.meta?.versionId}"`,
+          ...headers,
+        },
         body: JSON.stringify(operations),
       });
     },
