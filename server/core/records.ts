@@ -172,6 +172,8 @@ export interface DispatchRecord {
       /** SDS user id of the clinician whom the sender acted for, as A040 lets them. */
       readonly onBehalfOf?: string;
       readonly startedAt: string;
+      /** It was given up while e-RS had not answered, so that this process could end: until then nothing else is sent (D1). */
+      readonly mayRunUntil?: string;
       readonly outcome: 'unknown' | 'not-applied' | 'applied';
     };
   };

@@ -245,7 +245,9 @@ async function answered(
   if (fate.kind === 'reread' || (step.kind === 'reread' && step.why === 'unknown')) {
     // A 503 was heard: its attempt is at work no more, and what it says is checked by reading.
     const isUnheard = step.kind === 'reread' && step.why === 'unknown' && fate.kind === 'reread';
-    const noted = isUnheard ? { ...decision, ...inDoubt(decision) } : restedAttempt(options, decision);
+    const noted = isUnheard
+      ? parkedIfEnding(options, { ...decision, ...inDoubt(decision) })
+      : restedAttempt(options, decision);
     const written = await write(
       options,
       hand,
@@ -254,6 +256,7 @@ async function answered(
     );
     if (written.kind !== 'rest') return written;
     if (step.kind !== 'reread') return reload;
+    if (options.isParking()) return rest;
     // What is locked is read at once (E-8a): the wait before the next attempt follows from what reading tells.
     if (step.afterMs > 0 && step.why === 'unknown') return later(step.afterMs);
     const again = await loadReview(options.store, taskId, key);
@@ -267,6 +270,14 @@ const settledAttempt = (decision: QueuedDecision): QueuedDecision =>
   decision.lastAttempt === undefined
     ? decision
     : { ...decision, lastAttempt: { ...decision.lastAttempt, outcome: 'not-applied' } };
+
+/** An attempt that was given up because this process ends may be at work in e-RS for as long as any (D1). */
+function parkedIfEnding({ isParking, policy }: DispatchRoom, decision: QueuedDecision): QueuedDecision {
+  const attempt = decision.lastAttempt;
+  if (!isParking() || attempt === undefined) return decision;
+  const mayRunUntil = new Date(Date.parse(attempt.startedAt) + policy.attemptMaxMs).toISOString();
+  return { ...decision, lastAttempt: { ...attempt, mayRunUntil } };
+}
 
 /** Not applied, and not tried again at once where reading e-RS, which would say how to go on, fails (E-8). */
 const restedAttempt = ({ clock, random }: DispatchRoom, decision: QueuedDecision): QueuedDecision => ({

@@ -1,15 +1,15 @@
 import { identifierOf, SYSTEM } from '../../mappings/index.ts';
 import { describeError, type EngineAnswer, type UserSession } from '../core/index.ts';
-import type { QueuedDecision } from '../decisions/index.ts';
 import { loadReview, type Review } from '../reviews/index.ts';
 import { Agenda } from './agenda.ts';
+import { Crew } from './crew.ts';
 import { deliver, type Next } from './deliver.ts';
 import { findReview } from './find-review.ts';
 import { KnownReviews } from './known-reviews.ts';
 import { createPeople } from './people.ts';
 import { reopen } from './reopen.ts';
 import type { DispatchOptions, DispatchRoom } from './room.ts';
-import { type IdentifiedSession, identify, maySend, Sessions } from './sessions.ts';
+import { Sessions } from './sessions.ts';
 import { writeStep } from './write.ts';
 
 /** Reconciles decided Tasks and e-RS: the one hard place. */
@@ -36,6 +36,10 @@ const DECIDED_QUERIES = [
   // What is on its way has a record of it, whatever somebody made of the Task's status.
   'business-status=decision-queued,decision-sending,awaiting-user-authorisation',
 ];
+/** Reviews that may wait for e-RS beside those at work: at ten requests a second, what half a minute sends. */
+const MOST_ASIDE = 256;
+const PATIENCE_MS = 1_000;
+const GRACE_MS = 3_000;
 /** How soon a Task is looked at again whose session e-RS is being asked about. */
 const EXPECTED_MS = 250;
 const PAGE = '&_count=200&_sort=authored-on';
@@ -47,20 +51,25 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     people: createPeople(store, options.ids),
     sessionRefused(taskId, why) {
       for (const other of sessions.refuse(taskId, why)) schedule(other, clock.monotonicMs());
-      notStanding.add(taskId);
-      standing = undefined;
     },
     whyNotSent: (taskId) => sessions.whyNot(taskId),
+    isParking: () => parked.signal.aborted,
   };
   const stopped = new AbortController();
+  /** What e-RS has not answered is waited for no longer. */
+  const parked = new AbortController();
   /** Task id → the monotonic time from which it is due; what is absent rests. */
   const due = new Agenda();
-  const sessions = new Sessions();
-  /** Tasks whose decision e-RS refused to take from the standing session. */
-  const notStanding = new Set<string>();
+  const { ers, standingSession } = options;
+  const sessions = new Sessions({ ers, clock, standingSession, signal: parked.signal });
   const reviews = new KnownReviews();
-  const running = new Map<string, Promise<void>>();
-  let standing: IdentifiedSession | undefined;
+  const crew = new Crew({
+    clock,
+    parallel: options.parallel,
+    aside: MOST_ASIDE,
+    patienceMs: options.patienceMs ?? PATIENCE_MS,
+  });
+  crew.onRoom = () => ring();
   let ring = () => {};
   let loops: Promise<unknown> = Promise.resolve();
 
@@ -74,7 +83,10 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     if (!first.ok) return schedule(taskId, clock.monotonicMs() + 2_000);
     if (first.value === undefined) return;
     const { ubrn } = first.value.record.data;
+    // Whoever has the referral now may be long about it.
+    if (!turns.isIdle(ubrn)) crew.stepAside(taskId);
     await turns.take(ubrn, async () => {
+      crew.comeBack(taskId);
       for (let tries = 0; tries < 8; tries += 1) {
         const next = await advance(taskId, first.value?.key);
         if (next.kind === 'rest') return;
@@ -92,7 +104,6 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     const { review, step, isDirty, reference } = found.value;
     if (step.record.decision === undefined) {
       sessions.forget(taskId);
-      notStanding.delete(taskId);
       if (!isDirty) {
         alerts.clear('task-unwritable', taskId);
         return { kind: 'rest' };
@@ -100,35 +111,13 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       const written = await writeStep(room, review, step);
       return written.ok ? { kind: 'rest' } : { kind: written.code === 'conflict' ? 'reload' : 'later', afterMs: 2_000 };
     }
-    const session = await sessionFor(taskId, step.record.decision);
+    const session = await sessions.for(taskId, step.record.decision);
     if (session === 'expected') return { kind: 'later', afterMs: EXPECTED_MS };
-    return deliver(room, { review, step, isDirty }, session, reference);
+    const watched = crew.watch(taskId, ers, parked.signal);
+    return deliver({ ...room, ers: watched }, { review, step, isDirty }, session, reference);
   }
 
   const find = (taskId: string, key: string | undefined) => findReview(room, taskId, key, remember);
-
-  /** The session to send a decision in: the one given for it; the standing one only where none came with it (4.7). */
-  async function sessionFor(
-    taskId: string,
-    decision: QueuedDecision,
-  ): Promise<IdentifiedSession | 'expected' | undefined> {
-    const given = sessions.of(taskId);
-    if (given === 'expected') return decision.isInSession ? given : undefined;
-    if (given !== undefined && maySend(given, decision)) return given;
-    if (given !== undefined) sessions.refuse(taskId, 'sender-not-decider');
-    if (decision.isInSession || notStanding.has(taskId)) return undefined;
-    const signedIn = await standingSession();
-    return signedIn !== undefined && maySend(signedIn, decision) ? signedIn : undefined;
-  }
-
-  async function standingSession(): Promise<IdentifiedSession | undefined> {
-    if (options.standingSession === undefined) return undefined;
-    const session = await options.standingSession();
-    if (session === undefined || session.token === standing?.session.token) return session && standing;
-    const identified = await identify(options.ers, session);
-    standing = identified.ok ? identified.value : undefined;
-    return standing;
-  }
 
   function remember(review: Review): void {
     const { taskId, baseline, ended } = review.record.data;
@@ -140,23 +129,19 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   function run(taskId: string): void {
     if (stopped.signal.aborted) return;
     due.remove(taskId);
-    const work = handle(taskId)
-      .catch((error: unknown) => {
+    crew.start(taskId, () =>
+      handle(taskId).catch((error: unknown) => {
         log.error('dispatch.task.failed', { taskId, ...describeError(error) });
         schedule(taskId, clock.monotonicMs() + 5_000);
-      })
-      .finally(() => {
-        running.delete(taskId);
-        ring();
-      });
-    running.set(taskId, work);
+      }),
+    );
   }
 
   /** Looks at a Task at once, since somebody waits for what becomes of it. */
   async function attend(taskId: string): Promise<void> {
-    while (running.has(taskId)) await running.get(taskId);
+    while (crew.has(taskId)) await crew.ended(taskId);
     run(taskId);
-    await running.get(taskId);
+    await crew.ended(taskId);
   }
 
   /** Starts what is due, as far as there is room; answers when the next one will be. */
@@ -164,8 +149,8 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     const nowMs = clock.monotonicMs();
     let nextMs = Number.POSITIVE_INFINITY;
     for (const [taskId, atMs] of due.entries()) {
-      if (running.size >= options.parallel) return nextMs;
-      if (atMs > nowMs || running.has(taskId)) nextMs = Math.min(nextMs, atMs > nowMs ? atMs : nextMs);
+      if (crew.isFull) return nextMs;
+      if (atMs > nowMs || crew.has(taskId)) nextMs = Math.min(nextMs, atMs > nowMs ? atMs : nextMs);
       else run(taskId);
     }
     return nextMs;
@@ -216,7 +201,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     if (!written.ok) return log.warn('dispatch.sweep.failed', { code: written.code });
     for (const { taskId, priority } of reviews.open()) if (!due.isNoted(taskId)) due.note(taskId, priority);
     for (const taskId of new Set([...reviews.open().map(({ taskId: id }) => id), ...written.value]))
-      if (!running.has(taskId) && !due.has(taskId)) schedule(taskId, clock.monotonicMs(), 'look');
+      if (!crew.has(taskId) && !due.has(taskId)) schedule(taskId, clock.monotonicMs(), 'look');
   }
 
   async function every(ms: number, name: string, job: () => Promise<void>): Promise<void> {
@@ -243,7 +228,13 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       stopped.abort();
       ring();
       await loops;
-      await Promise.all(running.values());
+      const ended = crew.allEnded();
+      const inTime = new AbortController();
+      void ended.finally(() => inTime.abort());
+      await clock.sleep(options.graceMs ?? GRACE_MS, inTime.signal);
+      // What is written down of an attempt stays, and is settled by reading e-RS at the next start (D2).
+      parked.abort();
+      await ended;
     },
     wake(taskId) {
       if (taskId === undefined) void scan();
@@ -251,7 +242,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     },
     async send(taskId, session) {
       sessions.expect([taskId]);
-      const identified = await identify(options.ers, session).finally(() => sessions.expectNoMore([taskId]));
+      const identified = await sessions.identify(session).finally(() => sessions.expectNoMore([taskId]));
       if (identified.ok) sessions.give(taskId, identified.value);
       else sessions.refuse(taskId, identified.code);
       if (stopped.signal.aborted) return { ok: false, code: 'engine-unavailable' };
@@ -276,9 +267,9 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     async settled() {
       await scan();
       const nowMs = clock.monotonicMs();
-      while (running.size > 0 || [...due.entries()].some(([, atMs]) => atMs <= nowMs)) {
+      while (!crew.isIdle || [...due.entries()].some(([, atMs]) => atMs <= nowMs)) {
         ring();
-        await Promise.race([...running.values(), new Promise((resolve) => setImmediate(resolve))]);
+        await Promise.race([crew.allEnded(), new Promise((resolve) => setImmediate(resolve))]);
       }
     },
     sweep,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Code, EngineAnswer, ErsClient, ErsContext, UserSession } from '../core/index.ts';
+import type { Clock, Code, EngineAnswer, ErsClient, ErsContext, UserSession } from '../core/index.ts';
 import type { QueuedDecision } from '../decisions/index.ts';
 
 /** A clinician's session with the SDS user id that e-RS gave for it (A030). */
@@ -61,17 +61,69 @@ export function maySend({ session, sdsUserId }: IdentifiedSession, { user }: Que
   return decider === undefined || decider === sdsUserId || decider === session.onBehalfOf;
 }
 
+/** How long e-RS is asked whose a session is: no longer than a client would wait. */
+const IDENTIFY_MS = 30_000;
+
+export interface SessionsOptions {
+  readonly ers: ErsClient;
+  readonly clock: Clock;
+  /** A clinician who is always signed in; the demo's only. */
+  readonly standingSession?: (() => Promise<UserSession | undefined>) | undefined;
+  /** Ends what e-RS is being asked. */
+  readonly signal: AbortSignal;
+}
+
 /** Clinicians' sessions, in memory only, by the Task whose decision they were given for. */
 export class Sessions {
+  readonly #options: SessionsOptions;
   readonly #given = new Map<string, IdentifiedSession>();
   /** Tasks for which a session was given that e-RS has not been asked about yet. */
   readonly #expected = new Map<string, number>();
   /** Why the last session that was tried on a Task could not send its decision. */
   readonly #whyNot = new Map<string, Code>();
+  #standing: IdentifiedSession | undefined;
+  /** Tasks whose decision e-RS refused to take from the standing session. */
+  readonly #notStanding = new Set<string>();
 
-  /** The session of a Task; `expected`: one is about to come. */
-  of(taskId: string): IdentifiedSession | 'expected' | undefined {
-    return this.#given.get(taskId) ?? (this.#expected.has(taskId) ? 'expected' : undefined);
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+  }
+
+  /** Whose session it is. Codes: as `identify` */
+  async identify(session: UserSession): Promise<EngineAnswer<IdentifiedSession>> {
+    const { ers, clock, signal } = this.#options;
+    const answered = new AbortController();
+    const late = new AbortController();
+    void clock.sleep(IDENTIFY_MS, answered.signal).then(() => late.abort());
+    try {
+      return await identify(ers, session, AbortSignal.any([late.signal, signal]));
+    } finally {
+      answered.abort();
+    }
+  }
+
+  /**
+   * The session to send a decision in: the one given for it; the standing one only where none came with it (4.7).
+   * `expected`: one is about to come.
+   */
+  async for(taskId: string, decision: QueuedDecision): Promise<IdentifiedSession | 'expected' | undefined> {
+    const given = this.#given.get(taskId);
+    if (given === undefined && decision.isInSession && this.#expected.has(taskId)) return 'expected';
+    if (given !== undefined && maySend(given, decision)) return given;
+    if (given !== undefined) this.refuse(taskId, 'sender-not-decider');
+    if (decision.isInSession || this.#notStanding.has(taskId)) return undefined;
+    const standing = await this.#standingOne();
+    return standing !== undefined && maySend(standing, decision) ? standing : undefined;
+  }
+
+  async #standingOne(): Promise<IdentifiedSession | undefined> {
+    const session = await this.#options.standingSession?.();
+    if (session === undefined) return undefined;
+    if (session.token !== this.#standing?.session.token) {
+      const identified = await this.identify(session);
+      this.#standing = identified.ok ? identified.value : undefined;
+    }
+    return this.#standing;
   }
 
   whyNot(taskId: string): Code | undefined {
@@ -104,6 +156,8 @@ export class Sessions {
     const token = this.#given.get(taskId)?.session.token;
     this.#given.delete(taskId);
     this.#whyNot.set(taskId, why);
+    this.#notStanding.add(taskId);
+    this.#standing = undefined;
     if (why !== 'ERS_USER_SESSION_ENDED' || token === undefined) return [];
     const others = [...this.#given].flatMap(([id, { session }]) => (session.token === token ? [id] : []));
     for (const id of others) {
@@ -117,5 +171,6 @@ export class Sessions {
   forget(taskId: string): void {
     this.#given.delete(taskId);
     this.#whyNot.delete(taskId);
+    this.#notStanding.delete(taskId);
   }
 }

@@ -112,7 +112,10 @@ export function createErsHttp(options: ErsHttpOptions): ErsHttp {
       {
         deadlineMs: kind === 'download' || kind === 'poll' ? timeouts.fileMs : timeouts.callMs,
         signal: context.signal,
-        onSend: () => budget.wasSent(admittedAtMs),
+        onSend: () => {
+          budget.wasSent(admittedAtMs);
+          context.onSend?.();
+        },
       },
     );
     const ersTime = result.kind === 'answered' ? timeOf(result.answer) : undefined;

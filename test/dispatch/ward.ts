@@ -53,6 +53,8 @@ export interface Ward extends AsyncDisposable {
   readonly ers: ErsClient;
   readonly landing: Landing;
   readonly dispatch: Dispatch;
+  /** Shared with whoever else works on referrals. */
+  readonly turns: Turns;
   readonly alerts: Alerts;
   readonly lines: readonly string[];
   control<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
@@ -96,6 +98,8 @@ export interface WardOptions {
   readonly scanEveryMs?: number;
   /** Reviews handled at the same time. */
   readonly parallel?: number;
+  readonly patienceMs?: number;
+  readonly graceMs?: number;
 }
 
 export async function openWard(options: WardOptions = {}): Promise<Ward> {
@@ -107,6 +111,8 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
     scanEveryMs = 50,
     writeMs,
     parallel = 8,
+    patienceMs,
+    graceMs,
   } = options;
   const simulator = await startSimulator({ port: 0, referrals: 0, returnedState: 'TRIAGE_RESPONSE', writeMs });
   const directory = mkdtempSync(join(MEMORY, 'ers-fhir-ward-'));
@@ -145,12 +151,13 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
   const mirror = mapReferenceData(reasons.value);
   if (mirror.ok) await store.create(mirror.value);
 
+  const turns = new Turns();
   const startDispatch = (): Dispatch => {
     const dispatch = createDispatch({
       store,
       ers,
       landing,
-      turns: new Turns(),
+      turns,
       clock,
       random,
       log,
@@ -161,6 +168,8 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
       scanEveryMs,
       sweepEveryMs,
       parallel,
+      ...(patienceMs === undefined ? {} : { patienceMs }),
+      ...(graceMs === undefined ? {} : { graceMs }),
       ...(session === undefined ? {} : { standingSession: async () => session }),
     });
     dispatch.start();
@@ -244,6 +253,7 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
     store,
     ers,
     landing,
+    turns,
     alerts,
     lines,
     get dispatch() {
