@@ -20,6 +20,7 @@ export class Crew {
   readonly #options: CrewOptions;
   readonly #running = new Map<string, Promise<void>>();
   readonly #aside = new Set<string>();
+  readonly #waitedFor = new Map<string, (() => void)[]>();
   /** Somebody stepped aside or has ended. */
   #onRoom: () => void = () => {};
 
@@ -48,6 +49,13 @@ export class Crew {
     await this.#running.get(taskId);
   }
 
+  /** Resolves when the review has been in hand once more. */
+  onceEnded(taskId: string): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waitedFor.set(taskId, [...(this.#waitedFor.get(taskId) ?? []), resolve]);
+    });
+  }
+
   async allEnded(): Promise<void> {
     await Promise.all(this.#running.values());
   }
@@ -57,6 +65,8 @@ export class Crew {
     const ended = work().finally(() => {
       this.#running.delete(taskId);
       this.#aside.delete(taskId);
+      for (const tell of this.#waitedFor.get(taskId) ?? []) tell();
+      this.#waitedFor.delete(taskId);
       this.#onRoom();
     });
     this.#running.set(taskId, ended);

@@ -1,5 +1,5 @@
 import { identifierOf, SYSTEM } from '../../mappings/index.ts';
-import { describeError, type EngineAnswer, type UserSession } from '../core/index.ts';
+import { describeError, type Engine, type EngineAnswer, type UserSession } from '../core/index.ts';
 import { loadReview, type Review } from '../reviews/index.ts';
 import { Agenda } from './agenda.ts';
 import { Crew } from './crew.ts';
@@ -10,6 +10,8 @@ import { createPeople } from './people.ts';
 import { reopen } from './reopen.ts';
 import type { DispatchOptions, DispatchRoom } from './room.ts';
 import { Sessions } from './sessions.ts';
+import { type Signing, signAndSend } from './sign-and-send.ts';
+import { findWaiting } from './waiting.ts';
 import { writeStep } from './write.ts';
 
 /** Reconciles decided Tasks and e-RS: the one hard place. */
@@ -21,6 +23,10 @@ export interface Dispatch {
   wake(taskId?: string): void;
   /** Sends a Task's decision with a clinician's session (4.7); resolves when its fate is on the Task. */
   send(taskId: string, session: UserSession): Promise<EngineAnswer<void>>;
+  /** Sends waiting decisions in one session (4.7): those named, or all that are its user's own. */
+  signAndSend: Engine['signAndSend'];
+  /** The decisions that a session could send. */
+  waiting: Engine['waiting'];
   /** Gives a stuck decision back where e-RS is known not to have recorded it (E-9a). */
   reopen(taskId: string): Promise<EngineAnswer<void>>;
   /** Scans, and resolves when nothing is due any more; for tests and for shutdown. */
@@ -211,6 +217,19 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     }
   }
 
+  const signing: Signing = {
+    store,
+    clock,
+    sessions,
+    signal: stopped.signal,
+    keyOf: (taskId) => reviews.keyOf(taskId),
+    look(taskId) {
+      const looked = crew.onceEnded(taskId);
+      schedule(taskId, clock.monotonicMs());
+      return looked;
+    },
+  };
+
   const unsubscribe = store.onChange(({ type, id }) => {
     if (type === 'Task') schedule(id, clock.monotonicMs(), 'look');
   });
@@ -256,6 +275,17 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       if (decision === undefined) return { ok: false, code: 'decision-not-available' };
       const whyNot = sessions.whyNot(taskId);
       return whyNot === undefined ? { ok: true, value: undefined } : { ok: false, code: whyNot };
+    },
+    async signAndSend(session, { taskIds, waitMs }) {
+      const identified = await sessions.identify(session);
+      if (!identified.ok) return identified;
+      return signAndSend(signing, identified.value, taskIds, waitMs);
+    },
+    async waiting(session) {
+      const identified = await sessions.identify(session);
+      if (!identified.ok) return identified;
+      const waiting = await findWaiting(store, identified.value);
+      return waiting.ok ? waiting : { ok: false, code: 'store-unavailable' };
     },
     async reopen(taskId) {
       const first = await loadReview(store, taskId, reviews.keyOf(taskId));

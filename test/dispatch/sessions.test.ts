@@ -1,28 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Provenance } from '@medplum/fhirtypes';
 import { isSameJson } from '../../mappings/index.ts';
-import type { DispatchRecord, UserSession, VerifiedUser } from '../../server/core/index.ts';
-import { readRecord, recordEntry } from '../../server/store/index.ts';
+import type { UserSession } from '../../server/core/index.ts';
 import { businessStatusOf, sessionHeaders, signIn } from '../sign-in.ts';
+import { acceptAs } from './deciding.ts';
 import { openWard, reach, successes, type Ward } from './ward.ts';
 
 const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
 const CLINICIAN = '555000000102';
 const ANOTHER = '555000000103';
-
-/** What the facade does for an authenticated user: the Task, and in the same transaction who it was. */
-async function decideAs(ward: Ward, ubrn: string, user: VerifiedUser): Promise<void> {
-  const task = await ward.taskOf(ubrn);
-  const key = task.identifier?.find(({ system }) => system?.endsWith('review-task'))?.value ?? '';
-  const record = await readRecord<DispatchRecord>(ward.store, 'ers-dispatch', key);
-  if (!record.ok || record.value === undefined) throw new Error('no record');
-  const deciding = { command: { decision: 'accept' as const }, user, isInSession: false };
-  const written = await ward.store.transaction([
-    { kind: 'put', resource: { ...task, status: 'accepted' }, ifMatch: task.meta.versionId },
-    recordEntry(ward.store, 'ers-dispatch', key, { ...record.value.data, deciding }, record.value),
-  ]);
-  if (!written.ok) throw new Error(JSON.stringify(written));
-}
 
 async function provenanceOf(ward: Ward, ubrn: string): Promise<Provenance | undefined> {
   const { taskId } = await ward.recordOf(ubrn);
@@ -109,16 +95,16 @@ describe('who decided and who sent', () => {
   });
   afterAll(async () => ward[Symbol.asyncDispose]());
 
-  async function waiting(user?: VerifiedUser): Promise<{ ubrn: string; taskId: string }> {
+  async function waiting(user?: string): Promise<{ ubrn: string; taskId: string }> {
     const ubrn = await ward.refer('booked-direct');
     if (user === undefined) await ward.decide(ubrn, accept);
-    else await decideAs(ward, ubrn, user);
+    else await acceptAs(ward, ubrn, user);
     await reach(ward, ubrn, 'awaiting-user-authorisation');
     return { ubrn, taskId: (await ward.taskOf(ubrn)).id };
   }
 
   test('4.7: the authenticated decider who sends it is its author', async () => {
-    const { ubrn, taskId } = await waiting({ name: CLINICIAN, sdsUserId: CLINICIAN });
+    const { ubrn, taskId } = await waiting(CLINICIAN);
     expect((await ward.recordOf(ubrn)).decision?.user).toEqual({ name: CLINICIAN, sdsUserId: CLINICIAN });
     await ward.dispatch.send(taskId, await signIn(ward.simulator, { sdsUserId: CLINICIAN }));
     expect(agentsOf(await provenanceOf(ward, ubrn))).toEqual([
@@ -128,7 +114,7 @@ describe('who decided and who sent', () => {
   });
 
   test('4.7, Q-10: somebody else may not send it, and it waits on with the reason', async () => {
-    const { ubrn, taskId } = await waiting({ name: CLINICIAN, sdsUserId: CLINICIAN });
+    const { ubrn, taskId } = await waiting(CLINICIAN);
     const answer = await ward.dispatch.send(taskId, await signIn(ward.simulator, { sdsUserId: ANOTHER }));
     expect(answer).toEqual({ ok: false, code: 'sender-not-decider' });
     expect(await successes(ward, 'A013', ubrn)).toBe(0);
@@ -136,7 +122,7 @@ describe('who decided and who sent', () => {
   });
 
   test('4.7: an administrator sends it on the decider’s behalf, as A040 lets them, and both are named', async () => {
-    const { ubrn, taskId } = await waiting({ name: CLINICIAN, sdsUserId: CLINICIAN });
+    const { ubrn, taskId } = await waiting(CLINICIAN);
     const roles = ['SERVICE_PROVIDER_CLINICIAN_ADMIN'];
     const session = await signIn(ward.simulator, { sdsUserId: ANOTHER, roles, onBehalfOf: [CLINICIAN] });
     const stranger = { ...session, onBehalfOf: '555000000109' };
@@ -169,7 +155,7 @@ describe('who decided and who sent', () => {
 
   test('4.7: what the facade wrote of another decision says nothing of this one', async () => {
     const ubrn = await ward.refer('booked-direct');
-    await decideAs(ward, ubrn, { name: CLINICIAN, sdsUserId: CLINICIAN });
+    await acceptAs(ward, ubrn, CLINICIAN);
     await reach(ward, ubrn, 'awaiting-user-authorisation');
     await ward.decide(ubrn, [{ op: 'replace', path: '/status', value: 'received' }]);
     await reach(ward, ubrn, 'under-review');

@@ -199,6 +199,8 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
         refresh: unwired,
         reconcile: unwired,
         send: (taskId, given) => dispatch.send(taskId, given),
+        signAndSend: (given, wish) => dispatch.signAndSend(given, wish),
+        waiting: (given) => dispatch.waiting(given),
         reopen: (taskId) => dispatch.reopen(taskId),
         wake: (taskId) => dispatch.wake(taskId),
         readiness: () => ({ ready: true, engine: 'active', rooms: { dispatch: 'ok' }, services: [] }),
