@@ -17,6 +17,11 @@ const EXTENSIONS: Readonly<Record<string, ExtensionRow>> = {
     value: 'unsignedInt',
     meaning: 'The e-RS version that this was made from; on a Task the one that a decision is sent with (M-3).',
   },
+  'ers-unverified': {
+    contexts: 'Provenance.agent',
+    value: 'boolean',
+    meaning: 'The Task names this person as the one who decided; no authentication has shown that they did.',
+  },
   'ers-mapping-version': {
     contexts: 'ServiceRequest',
     value: 'string',

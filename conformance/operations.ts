@@ -55,6 +55,34 @@ export const operationDefinitions: readonly OperationDefinition[] = [
     [output('return', 'Task', 'The Task as it then is.', 1)],
   ),
   operation(
+    'ers-sign-and-send',
+    'Task',
+    'type',
+    'Send all your waiting decisions to e-RS as a signed-in clinician',
+    'Sends, in the one session that the headers carry (as ers-send-decision has them), every decision that waits as awaiting-user-authorisation and is that of the session’s user, or of the clinician acted for: by the user that this server authenticated when the decision was made, else by the author of the note or the owner of the Task. Decisions of nobody known are sent when their Tasks are named, and are taken over by it. What a session that ends on the way does not send waits on. Answers what became of each; 202 while e-RS has not answered for good on one of them.',
+    true,
+    [
+      {
+        ...input('task', 'Reference', 'A Task whose waiting decision to send; without any, all of the user’s own.'),
+        max: '*',
+      },
+      output('sent', 'unsignedInt', 'How many e-RS has recorded.', 1),
+      output('waiting', 'unsignedInt', 'How many wait on.', 1),
+      {
+        name: 'result',
+        use: 'out',
+        min: 0,
+        max: '*',
+        documentation: 'What became of one decision.',
+        part: [
+          output('task', 'Reference', 'The Task.', 1),
+          output('outcome', 'code', 'sent, waiting, given-back (the Task says why), under-way or not-waiting.', 1),
+          output('reason', 'Coding', 'Why it was not sent.'),
+        ],
+      },
+    ],
+  ),
+  operation(
     'ers-validate-decision',
     'Task',
     'instance',
@@ -173,6 +201,7 @@ const ours = (code: string, type: ServedType | undefined, level: ServedOperation
 /** What the CapabilityStatement names and the facade routes. */
 export const servedOperations: readonly ServedOperation[] = [
   ours('ers-send-decision', 'Task', 'instance'),
+  ours('ers-sign-and-send', 'Task', 'type'),
   ours('ers-validate-decision', 'Task', 'instance'),
   ours('ers-reopen', 'Task', 'instance'),
   { ...ours('ers-attach', 'Task', 'instance'), takesFile: true },

@@ -118,6 +118,8 @@ export function buildActiveEngine(options: ActiveEngineOptions): ActiveEngine {
     refresh: (serviceRequestId) => intake.refresh(serviceRequestId),
     poll: (service, list) => intake.poll(service, list),
     send: (taskId, session) => dispatch.send(taskId, session),
+    signAndSend: (session, wish) => dispatch.signAndSend(session, wish),
+    waiting: (session) => dispatch.waiting(session),
     reopen: (taskId) => dispatch.reopen(taskId),
     wake: (taskId) => dispatch.wake(taskId),
     async reconcile() {

@@ -192,6 +192,8 @@ function engineInCharge(active: () => ActiveEngine | undefined, mayStandBy: () =
     fetch: async (ubrn) => active()?.fetch(ubrn) ?? unavailable,
     refresh: async (serviceRequestId) => active()?.refresh(serviceRequestId) ?? unavailable,
     send: async (taskId, session) => active()?.send(taskId, session) ?? unavailable,
+    signAndSend: async (session, wish) => active()?.signAndSend(session, wish) ?? unavailable,
+    waiting: async (session) => active()?.waiting(session) ?? unavailable,
     reopen: async (taskId) => active()?.reopen(taskId) ?? unavailable,
     poll: async (service, list) => active()?.poll(service, list) ?? unavailable,
     reconcile: async () => active()?.reconcile() ?? unavailable,

@@ -115,6 +115,9 @@ export type FacadeCode =
   | 'identifier-in-url'
   | 'beyond-services'
   | 'nothing-to-reopen'
+  | 'session-role-not-held'
+  | 'on-behalf-not-permitted'
+  | 'sender-not-decider'
   | 'engine-unavailable'
   | 'service-unknown'
   | 'list-unknown'
@@ -613,6 +616,24 @@ export const CODES: Readonly<Record<Code, CodeEntry>> = {
     'client',
     'Read the Task: it is open already.',
     409,
+  ),
+  'session-role-not-held': entry(
+    'By e-RS, the signed-in user does not hold this role at this organisation.',
+    'clinician',
+    'Name an organisation and a role that e-RS lists for you; nothing was sent.',
+    403,
+  ),
+  'on-behalf-not-permitted': entry(
+    'By e-RS, the signed-in user may not act for this clinician.',
+    'clinician',
+    'Name a clinician for whom e-RS lets you act; nothing was sent.',
+    403,
+  ),
+  'sender-not-decider': entry(
+    'Somebody else made this decision, and the signed-in user does not act for them.',
+    'clinician',
+    'The decider sends it, or somebody acting on their behalf; or take it back and decide yourself.',
+    403,
   ),
   'engine-unavailable': entry(
     'No engine is active to carry this out.',

@@ -1,4 +1,4 @@
-import type { Ubrn, WorklistName } from '../../mappings/index.ts';
+import type { DecisionCode, Ubrn, WorklistName } from '../../mappings/index.ts';
 import type { Account, ServiceAccount } from './account.ts';
 import type { Code } from './codes.ts';
 import type { PollsOf, UserSession } from './ers.ts';
@@ -21,6 +21,24 @@ export type PollAnswer =
     }
   | { readonly ok: false; readonly code: Code; readonly list?: WorklistName; readonly polls?: PollsOf };
 
+/** A decision that waits for a clinician; `isOwn`: it is that of the session's user, or of the clinician acted for. */
+export interface WaitingDecision {
+  readonly taskId: string;
+  readonly decision: DecisionCode;
+  readonly isOwn: boolean;
+}
+
+/**
+ * What became of a waiting decision. `sent`: e-RS has recorded it; `waiting`: it waits on, `code` says why; `given-back`:
+ * e-RS refused it, and the Task says why; `under-way`: e-RS has not answered for good yet, and the Task will tell;
+ * `not-waiting`: there was nothing to send.
+ */
+export interface SignedDecision {
+  readonly taskId: string;
+  readonly outcome: 'sent' | 'waiting' | 'given-back' | 'under-way' | 'not-waiting';
+  readonly code?: Code;
+}
+
 /** What the facade may ask of the active engine; wired by main. */
 export interface Engine {
   /** Lands a referral by UBRN, whether or not it is on a list (`$ers-fetch`). */
@@ -29,6 +47,16 @@ export interface Engine {
   refresh(serviceRequestId: string): Promise<EngineAnswer<{ changed: boolean }>>;
   /** Sends the Task's queued or waiting decision with this session (4.7); resolves when its fate is on the Task. */
   send(taskId: string, session: UserSession): Promise<EngineAnswer<void>>;
+  /**
+   * Sends in one session all waiting decisions that are its user's own, or those of the Tasks named
+   * (`$ers-sign-and-send`). Nothing is sent when e-RS does not confirm the session; resolves after `waitMs` at the latest.
+   */
+  signAndSend(
+    session: UserSession,
+    wish: { readonly taskIds?: readonly string[]; readonly waitMs: number },
+  ): Promise<EngineAnswer<readonly SignedDecision[]>>;
+  /** The decisions that this session could send: its user's own and those of nobody known. */
+  waiting(session: UserSession): Promise<EngineAnswer<readonly WaitingDecision[]>>;
   /** Gives a decision back that is stuck on its way, where e-RS is known not to have recorded it (`$ers-reopen`, E-9a). */
   reopen(taskId: string): Promise<EngineAnswer<void>>;
   /** Reads a worklist now, by a poll of the ledger (`$ers-poll`); undefined: the list whose turn it is. */

@@ -20,6 +20,8 @@ export interface ErsContext {
   readonly priority: RequestPriority;
   readonly session?: UserSession;
   readonly signal?: AbortSignal;
+  /** Called when the request goes onto the wire. */
+  readonly onSend?: () => void;
 }
 
 /** A file as e-RS sends it: read the stream to its end or destroy it. A broken download errors the stream. */

@@ -97,6 +97,12 @@ export interface SyncRecord {
   readonly recheckAt?: string;
 }
 
+/** A user whom the facade authenticated: as the token names them, and their SDS user id where that is known. */
+export interface VerifiedUser {
+  readonly name: string;
+  readonly sdsUserId?: string;
+}
+
 /** `ers-dispatch` | `{task identifier}`: the engine's picture of one review Task. */
 export interface DispatchRecord {
   readonly taskId: string;
@@ -118,6 +124,15 @@ export interface DispatchRecord {
     readonly requestContextStatus?: string;
     readonly priority?: string;
   };
+  /**
+   * How the decision came that the Task shows, written together with it by the facade: the engine takes it over with the
+   * decision of this very command (decision 0020).
+   */
+  readonly deciding?: {
+    readonly command: DecisionCommand;
+    readonly user?: VerifiedUser;
+    readonly isInSession: boolean;
+  };
   /** Names under which files of this review were, or may have been, uploaded: none is used twice (A020). */
   readonly uploadNames?: readonly string[];
   /** The decision that is queued, waiting or being sent; absent while undecided and when final. */
@@ -130,6 +145,10 @@ export interface DispatchRecord {
     readonly attachments?: readonly { readonly reference: string; readonly uploaded?: UploadedAttachment }[];
     /** Reference to the one who decided, as the Task's note or owner names them; unverified (architecture 10). */
     readonly decider?: string;
+    /** The user whom the facade authenticated when the decision was made. */
+    readonly user?: VerifiedUser;
+    /** It came in a clinician's session: it goes in that one, or in one that is given for it, or waits (4.7). */
+    readonly isInSession?: boolean;
     /** Attempts so far, all known not to have been applied but perhaps the last. */
     readonly attempts: number;
     /** When the first attempt was made: what waited for a clinician for hours is not too old by that (E-9a). */
@@ -153,7 +172,11 @@ export interface DispatchRecord {
       readonly mode: 'application' | 'user';
       /** SDS user id that A030 gave for the session, in user mode. */
       readonly sender?: string;
+      /** SDS user id of the clinician whom the sender acted for, as A040 lets them. */
+      readonly onBehalfOf?: string;
       readonly startedAt: string;
+      /** It was given up while e-RS had not answered, so that this process could end: until then nothing else is sent (D1). */
+      readonly mayRunUntil?: string;
       readonly outcome: 'unknown' | 'not-applied' | 'applied';
       /** Its AuditEvent is written. Not so where the process ended before its answer came: then settling writes it. */
       readonly isWitnessed?: boolean;

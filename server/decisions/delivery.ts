@@ -1,5 +1,5 @@
 import { REVIEW_OUTCOME, type ReferralFacts, reviewStatusOf } from '../../mappings/index.ts';
-import { backoffMs, CODES, type DispatchRecord, type ErsRefusal, type Fate } from '../core/index.ts';
+import { backoffMs, CODES, type Code, type DispatchRecord, type ErsRefusal, type Fate } from '../core/index.ts';
 import { appointmentKeyOf, fingerprintOf } from './fingerprint.ts';
 
 export type QueuedDecision = NonNullable<DispatchRecord['decision']>;
@@ -39,7 +39,8 @@ export type DeliveryStep =
   /** `at`: not before. */
   | { readonly kind: 'send'; readonly version: number; readonly at?: string }
   | { readonly kind: 'wait'; readonly until: string }
-  | { readonly kind: 'await-user' }
+  /** `why`: what became of the session that it was sent in, if there was one. */
+  | { readonly kind: 'await-user'; readonly why?: Code }
   | { readonly kind: 'reread'; readonly why: RereadReason; readonly afterMs: number }
   /** E-4 */
   | { readonly kind: 'recorded' }
@@ -194,7 +195,8 @@ function afterRefusal(
 ): DeliveryStep {
   const refusal = fate.refusal ?? {};
   if (isInDoubt(decision)) return { kind: 'unknowable' };
-  if (fate.code === 'ERS_FORBIDDEN' || fate.code === 'ERS_USER_SESSION_ENDED') return { kind: 'await-user' };
+  if (fate.code === 'ERS_FORBIDDEN' || fate.code === 'ERS_USER_SESSION_ENDED')
+    return { kind: 'await-user', why: fate.code };
   if (fate.code === 'ERS_APPLICATION_REFUSED') return again(heard(decision), 0, situation, policy);
   if (decision.wasUnknown && (OWN_DOING.has(refusal.ersCode) || fate.code === 'ERS_NOT_FOUND')) {
     // For an accept no reading can tell (4.5).

@@ -1,20 +1,23 @@
 import { createHash, randomUUID } from 'node:crypto';
+import type { Task } from '@medplum/fhirtypes';
 import {
   buildDecisionRequest,
   CODE_SYSTEM,
   type DecisionRequest,
+  isSameJson,
   reviewStatusOf,
   toErsPriority,
   withReviewStatus,
 } from '../../mappings/index.ts';
 import {
   backoffMs,
+  CODES,
+  type Code,
   type DispatchRecord,
   type ErsReferral,
   type ErsRefusal,
   type Fate,
   type TransactionEntry,
-  type UserSession,
 } from '../core/index.ts';
 import {
   type Attempt,
@@ -31,6 +34,7 @@ import {
 } from '../decisions/index.ts';
 import { loadReview, type RejectionReference, type Review } from '../reviews/index.ts';
 import type { DispatchRoom } from './room.ts';
+import type { IdentifiedSession } from './sessions.ts';
 import { follow, landRecorded, settle } from './settle.ts';
 import { unwitnessed, witnessed, witnessUnheard } from './unheard.ts';
 import { uploadNext } from './upload.ts';
@@ -58,12 +62,6 @@ export interface InHand {
   readonly step: StepResult;
   /** `step` has not been written yet. */
   readonly isDirty: boolean;
-}
-
-/** A clinician's session with the SDS user id that e-RS gave for it (A030). */
-export interface IdentifiedSession {
-  readonly session: UserSession;
-  readonly sdsUserId: string;
 }
 
 /** What to do after a delivery: `reload` at once, `later` not before, `rest` until something changes. */
@@ -113,7 +111,12 @@ export async function deliver(
 }
 
 /** NHS England lets applications send accepts and triage outcomes, each after approval; a site names those it got (4.7). */
-function isUnattended({ services }: DispatchRoom, record: DispatchRecord, { code }: QueuedDecision): boolean {
+function isUnattended(
+  { services }: DispatchRoom,
+  record: DispatchRecord,
+  { code, isInSession = false }: QueuedDecision,
+): boolean {
+  if (isInSession) return false;
   const isPermitted = code === 'accept' || code === 'accept-book-later' || code === 'return-with-advice';
   const service = services.find(({ id }) => id === record.reviewed.service);
   return isPermitted && (service?.unattended.includes(code) ?? false);
@@ -146,7 +149,9 @@ async function send(
   };
   const task = withReviewStatus(hand.step.task, 'decision-sending');
   const inFlight: StepResult = { task, record: { ...hand.step.record, baseline: task, decision: sending } };
-  if (!(await options.people.place(identified?.sdsUserId))) return later(RETRY_MS);
+  const { user } = sending;
+  if (!(await options.people.place(identified?.sdsUserId, identified?.session.onBehalfOf, user?.sdsUserId)))
+    return later(RETRY_MS);
   // Another engine may be at work: what is found next is its, or ours once we hold the lease again.
   if (options.fence?.() === false) return later(RETRY_MS);
   // Step 2
@@ -203,6 +208,7 @@ function attemptOf(
       .digest('base64url'),
     mode: identified === undefined ? 'application' : 'user',
     ...(identified === undefined ? {} : { sender: identified.sdsUserId }),
+    ...(identified?.session.onBehalfOf === undefined ? {} : { onBehalfOf: identified.session.onBehalfOf }),
     startedAt,
     outcome: 'unknown',
   };
@@ -242,7 +248,9 @@ async function answered(
   if (fate.kind === 'reread' || (step.kind === 'reread' && step.why === 'unknown')) {
     // A 503 was heard: its attempt is at work no more, and what it says is checked by reading.
     const isUnheard = step.kind === 'reread' && step.why === 'unknown' && fate.kind === 'reread';
-    const noted = isUnheard ? { ...decision, ...inDoubt(decision) } : restedAttempt(options, decision);
+    const noted = isUnheard
+      ? parkedIfEnding(options, { ...decision, ...inDoubt(decision) })
+      : restedAttempt(options, decision);
     const written = await write(
       options,
       hand,
@@ -251,6 +259,7 @@ async function answered(
     );
     if (written.kind !== 'rest') return written;
     if (step.kind !== 'reread') return reload;
+    if (options.isParking()) return rest;
     // What is locked is read at once (E-8a): the wait before the next attempt follows from what reading tells.
     if (step.afterMs > 0 && step.why === 'unknown') return later(step.afterMs);
     const again = await loadReview(options.store, taskId, key);
@@ -264,6 +273,14 @@ const settledAttempt = (decision: QueuedDecision): QueuedDecision =>
   decision.lastAttempt === undefined
     ? decision
     : { ...decision, lastAttempt: { ...decision.lastAttempt, outcome: 'not-applied' } };
+
+/** An attempt that was given up because this process ends may be at work in e-RS for as long as any (D1). */
+function parkedIfEnding({ isParking, policy }: DispatchRoom, decision: QueuedDecision): QueuedDecision {
+  const attempt = decision.lastAttempt;
+  if (!isParking() || attempt === undefined) return decision;
+  const mayRunUntil = new Date(Date.parse(attempt.startedAt) + policy.attemptMaxMs).toISOString();
+  return { ...decision, lastAttempt: { ...attempt, mayRunUntil } };
+}
 
 /** Not applied, and not tried again at once where reading e-RS, which would say how to go on, fails (E-8). */
 const restedAttempt = ({ clock, random }: DispatchRoom, decision: QueuedDecision): QueuedDecision => ({
@@ -307,10 +324,10 @@ async function apply(
       return written.kind === 'rest' ? later(Date.parse(step.at) - now.getTime()) : written;
     }
     case 'await-user': {
-      if (witnesses.length > 0) options.forgetSession(record.taskId);
-      const waiting = withReviewStatus(task, 'awaiting-user-authorisation');
-      const isNew = hand.isDirty || reviewStatusOf(record.baseline) !== 'awaiting-user-authorisation';
-      if (!isNew) return rest;
+      if (step.why !== undefined) options.sessionRefused(record.taskId, step.why);
+      const waiting = awaitingUser(task, options.whyNotSent(record.taskId));
+      if (!hand.isDirty && witnesses.length === 0 && isSameJson(waiting.businessStatus, record.baseline.businessStatus))
+        return rest;
       return write(
         options,
         hand,
@@ -341,6 +358,14 @@ async function apply(
     case 'conflict':
       return reload; // these are acted upon where they arise: deliver, answered, settle
   }
+}
+
+/** E-7: the Task waits, and says why the last session did not send it; what it said before stands until another is tried. */
+function awaitingUser(task: Task, why: Code | undefined): Task {
+  if (why === undefined && reviewStatusOf(task) === 'awaiting-user-authorisation') return task;
+  const { businessStatus, ...waiting } = withReviewStatus(task, 'awaiting-user-authorisation');
+  const text = why === undefined ? {} : { text: `${CODES[why].happened} ${CODES[why].remedy}` };
+  return { ...waiting, businessStatus: { ...businessStatus, ...text } };
 }
 
 /** E-6 */

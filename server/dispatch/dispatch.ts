@@ -1,16 +1,18 @@
 import { identifierOf, SYSTEM } from '../../mappings/index.ts';
-import { describeError, type EngineAnswer, type UserSession } from '../core/index.ts';
-import { loadReview, type RejectionReference, type Review, readRules } from '../reviews/index.ts';
+import { describeError, type Engine, type EngineAnswer, type UserSession } from '../core/index.ts';
+import { loadReview, type Review } from '../reviews/index.ts';
 import { Agenda } from './agenda.ts';
-import { areNotesOfDecision } from './deciding-note.ts';
-import { deliver, type IdentifiedSession, type InHand, type Next } from './deliver.ts';
+import { Crew } from './crew.ts';
+import { deliver, type Next } from './deliver.ts';
+import { findReview } from './find-review.ts';
 import { KnownReviews } from './known-reviews.ts';
 import { createPeople } from './people.ts';
 import { reopen } from './reopen.ts';
 import type { DispatchOptions, DispatchRoom } from './room.ts';
-import { identify } from './sessions.ts';
-import { NOTE_OF_ANOTHER_UPDATE, refuse, takeOver } from './take-over.ts';
-import { isSame, writeStep } from './write.ts';
+import { Sessions } from './sessions.ts';
+import { type Signing, signAndSend } from './sign-and-send.ts';
+import { findWaiting } from './waiting.ts';
+import { writeStep } from './write.ts';
 
 /** Reconciles decided Tasks and e-RS: the one hard place. */
 export interface Dispatch {
@@ -21,6 +23,10 @@ export interface Dispatch {
   wake(taskId?: string): void;
   /** Sends a Task's decision with a clinician's session (4.7); resolves when its fate is on the Task. */
   send(taskId: string, session: UserSession): Promise<EngineAnswer<void>>;
+  /** Sends waiting decisions in one session (4.7): those named, or all that are its user's own. */
+  signAndSend: Engine['signAndSend'];
+  /** The decisions that a session could send. */
+  waiting: Engine['waiting'];
   /** Gives a stuck decision back where e-RS is known not to have recorded it (E-9a). */
   reopen(taskId: string): Promise<EngineAnswer<void>>;
   /** Scans, and resolves when nothing is due any more; for tests and for shutdown. */
@@ -39,26 +45,40 @@ const DECIDED_QUERIES = [
 /** What others write and the engine has not seen, as a Subscription may say it. */
 export const DECIDED_BY_OTHERS =
   'Task?status=accepted,rejected&business-status=awaiting-review,under-review,referral-changed,decision-invalid,decision-conflict,decision-refused,decision-expired,delivery-failed';
+/** Reviews that may wait for e-RS beside those at work: at ten requests a second, what half a minute sends. */
+const MOST_ASIDE = 256;
+const PATIENCE_MS = 1_000;
+const GRACE_MS = 3_000;
+/** How soon a Task is looked at again whose session e-RS is being asked about. */
+const EXPECTED_MS = 250;
 const PAGE = '&_count=200&_sort=authored-on';
 
 export function createDispatch(options: DispatchOptions): Dispatch {
   const { store, clock, log, alerts, turns } = options;
-  /** Tasks whose decision e-RS refused to take from the standing session. */
-  const notStanding = new Set<string>();
-  const forgetSession = (taskId: string) => {
-    sessions.delete(taskId);
-    notStanding.add(taskId);
-    standing = undefined;
+  const room: DispatchRoom = {
+    ...options,
+    people: createPeople(store, options.ids),
+    sessionRefused(taskId, why) {
+      for (const other of sessions.refuse(taskId, why)) schedule(other, clock.monotonicMs());
+    },
+    whyNotSent: (taskId) => sessions.whyNot(taskId),
+    isParking: () => parked.signal.aborted,
   };
-  const room: DispatchRoom = { ...options, people: createPeople(store, options.ids), forgetSession };
   const stopped = new AbortController();
+  /** What e-RS has not answered is waited for no longer. */
+  const parked = new AbortController();
   /** Task id → the monotonic time from which it is due; what is absent rests. */
   const due = new Agenda();
-  /** Sessions handed in with a Task, in memory only, until its decision is settled. */
-  const sessions = new Map<string, IdentifiedSession>();
+  const { ers, standingSession } = options;
+  const sessions = new Sessions({ ers, clock, standingSession, signal: parked.signal });
   const reviews = new KnownReviews();
-  const running = new Map<string, Promise<void>>();
-  let standing: IdentifiedSession | undefined;
+  const crew = new Crew({
+    clock,
+    parallel: options.parallel,
+    aside: MOST_ASIDE,
+    patienceMs: options.patienceMs ?? PATIENCE_MS,
+  });
+  crew.onRoom = () => ring();
   let ring = () => {};
   let loops: Promise<unknown> = Promise.resolve();
 
@@ -72,7 +92,10 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     if (!first.ok) return schedule(taskId, clock.monotonicMs() + 2_000);
     if (first.value === undefined) return;
     const { ubrn } = first.value.record.data;
+    // Whoever has the referral now may be long about it.
+    if (!turns.isIdle(ubrn)) crew.stepAside(taskId);
     await turns.take(ubrn, async () => {
+      crew.comeBack(taskId);
       for (let tries = 0; tries < 8; tries += 1) {
         const next = await advance(taskId, first.value?.key);
         if (next.kind === 'rest') return;
@@ -89,8 +112,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     if (found.value === undefined) return { kind: 'rest' };
     const { review, step, isDirty, reference } = found.value;
     if (step.record.decision === undefined) {
-      sessions.delete(taskId);
-      notStanding.delete(taskId);
+      sessions.forget(taskId);
       if (!isDirty) {
         alerts.clear('task-unwritable', taskId);
         return { kind: 'rest' };
@@ -98,54 +120,13 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       const written = await writeStep(room, review, step);
       return written.ok ? { kind: 'rest' } : { kind: written.code === 'conflict' ? 'reload' : 'later', afterMs: 2_000 };
     }
-    const session = sessions.get(taskId) ?? (notStanding.has(taskId) ? undefined : await standingSession());
-    return deliver(room, { review, step, isDirty }, session, reference);
+    const session = await sessions.for(taskId, step.record.decision);
+    if (session === 'expected') return { kind: 'later', afterMs: EXPECTED_MS };
+    const watched = crew.watch(taskId, ers, parked.signal);
+    return deliver({ ...room, ers: watched }, { review, step, isDirty }, session, reference);
   }
 
-  /** A review as the store has it now, with what others wrote on it taken over, but not written yet. */
-  async function find(
-    taskId: string,
-    key: string | undefined,
-  ): Promise<EngineAnswer<(InHand & { reference: RejectionReference }) | undefined>> {
-    const loaded = await loadReview(store, taskId, key);
-    if (!loaded.ok) return { ok: false, code: 'store-unavailable' };
-    const review = loaded.value;
-    if (review === undefined) return { ok: true, value: undefined };
-    remember(review);
-    const record = review.record.data;
-    // Mostly nobody wrote on it, and the rules need not be read to know that: a sweep looks at thousands.
-    if (record.decision === undefined && review.task !== undefined && isSame(review.task, record.baseline)) {
-      const nothing = { step: { task: record.baseline, record }, isDirty: false };
-      return { ok: true, value: { review, ...nothing, reference: { reasons: undefined, system: undefined } } };
-    }
-    const now = clock.now().toISOString();
-    const rules = await readRules(store, record, review.task, now);
-    if (!rules.ok) return { ok: false, code: 'store-unavailable' };
-    const { context, reference } = rules.value;
-    let taken = takeOver(review.task, record, context, now);
-    const isAdopted = record.decision === undefined && taken.step?.record.decision !== undefined;
-    if (isAdopted && review.task !== undefined) {
-      const isTheirs = await areNotesOfDecision(store, review.task, record.baseline);
-      if (!isTheirs.ok) return { ok: false, code: 'store-unavailable' };
-      if (!isTheirs.value) taken = refuse(review.task, record, [NOTE_OF_ANOTHER_UPDATE], taken.repaired);
-    }
-    report(
-      review,
-      taken.repaired,
-      taken.refused.map(({ code }) => code),
-    );
-    const step = taken.step ?? { task: record.baseline, record };
-    return { ok: true, value: { review, step, isDirty: taken.step !== undefined, reference } };
-  }
-
-  async function standingSession(): Promise<IdentifiedSession | undefined> {
-    if (options.standingSession === undefined) return undefined;
-    const session = await options.standingSession();
-    if (session === undefined || session.token === standing?.session.token) return session && standing;
-    const identified = await identify(options.ers, session);
-    standing = identified.ok ? identified.value : undefined;
-    return standing;
-  }
+  const find = (taskId: string, key: string | undefined) => findReview(room, taskId, key, remember);
 
   function remember(review: Review): void {
     const { taskId, baseline, ended } = review.record.data;
@@ -154,25 +135,22 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     else due.forget(taskId);
   }
 
-  function report(review: Review, repaired: readonly string[], refused: readonly string[]): void {
-    const { taskId } = review.record.data;
-    for (const element of repaired) log.warn('dispatch.task.repaired', { taskId, element });
-    if (repaired.length > 0) alerts.raise('task-repaired', taskId);
-    for (const code of refused) log.warn('dispatch.decision.refused', { taskId, code });
-  }
-
   function run(taskId: string): void {
+    if (stopped.signal.aborted) return;
     due.remove(taskId);
-    const work = handle(taskId)
-      .catch((error: unknown) => {
+    crew.start(taskId, () =>
+      handle(taskId).catch((error: unknown) => {
         log.error('dispatch.task.failed', { taskId, ...describeError(error) });
         schedule(taskId, clock.monotonicMs() + 5_000);
-      })
-      .finally(() => {
-        running.delete(taskId);
-        ring();
-      });
-    running.set(taskId, work);
+      }),
+    );
+  }
+
+  /** Looks at a Task at once, since somebody waits for what becomes of it. */
+  async function attend(taskId: string): Promise<void> {
+    while (crew.has(taskId)) await crew.ended(taskId);
+    run(taskId);
+    await crew.ended(taskId);
   }
 
   /** Starts what is due, as far as there is room; answers when the next one will be. */
@@ -180,8 +158,8 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     const nowMs = clock.monotonicMs();
     let nextMs = Number.POSITIVE_INFINITY;
     for (const [taskId, atMs] of due.entries()) {
-      if (running.size >= options.parallel) return nextMs;
-      if (atMs > nowMs || running.has(taskId)) nextMs = Math.min(nextMs, atMs > nowMs ? atMs : nextMs);
+      if (crew.isFull) return nextMs;
+      if (atMs > nowMs || crew.has(taskId)) nextMs = Math.min(nextMs, atMs > nowMs ? atMs : nextMs);
       else run(taskId);
     }
     return nextMs;
@@ -232,7 +210,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     if (!written.ok) return log.warn('dispatch.sweep.failed', { code: written.code });
     for (const { taskId, priority } of reviews.open()) if (!due.isNoted(taskId)) due.note(taskId, priority);
     for (const taskId of new Set([...reviews.open().map(({ taskId: id }) => id), ...written.value]))
-      if (!running.has(taskId) && !due.has(taskId)) schedule(taskId, clock.monotonicMs(), 'look');
+      if (!crew.has(taskId) && !due.has(taskId)) schedule(taskId, clock.monotonicMs(), 'look');
   }
 
   async function every(ms: number, name: string, job: () => Promise<void>): Promise<void> {
@@ -241,6 +219,19 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       await clock.sleep(ms, stopped.signal);
     }
   }
+
+  const signing: Signing = {
+    store,
+    clock,
+    sessions,
+    signal: stopped.signal,
+    keyOf: (taskId) => reviews.keyOf(taskId),
+    look(taskId) {
+      const looked = crew.onceEnded(taskId);
+      schedule(taskId, clock.monotonicMs());
+      return looked;
+    },
+  };
 
   const unsubscribe = store.onChange(({ type, id }) => {
     if (type === 'Task') schedule(id, clock.monotonicMs(), 'look');
@@ -259,24 +250,45 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       stopped.abort();
       ring();
       await loops;
-      await Promise.all(running.values());
+      const ended = crew.allEnded();
+      const inTime = new AbortController();
+      void ended.finally(() => inTime.abort());
+      await clock.sleep(options.graceMs ?? GRACE_MS, inTime.signal);
+      // What is written down of an attempt stays, and is settled by reading e-RS at the next start (D2).
+      parked.abort();
+      await ended;
     },
     wake(taskId) {
       if (taskId === undefined) void scan();
       else schedule(taskId, clock.monotonicMs());
     },
     async send(taskId, session) {
-      const identified = await identify(options.ers, session);
+      sessions.expect([taskId]);
+      const identified = await sessions.identify(session).finally(() => sessions.expectNoMore([taskId]));
+      if (identified.ok) sessions.give(taskId, identified.value);
+      else sessions.refuse(taskId, identified.code);
+      if (stopped.signal.aborted) return { ok: false, code: 'engine-unavailable' };
+      await attend(taskId);
       if (!identified.ok) return identified;
-      sessions.set(taskId, identified.value);
-      await handle(taskId);
       const after = await loadReview(store, taskId, reviews.keyOf(taskId));
       if (!after.ok) return { ok: false, code: 'store-unavailable' };
       if (after.value === undefined) return { ok: false, code: 'resource-not-found' };
       const { ended, decision } = after.value.record.data;
       if (ended?.recorded) return { ok: true, value: undefined };
       if (decision === undefined) return { ok: false, code: 'decision-not-available' };
-      return { ok: true, value: undefined };
+      const whyNot = sessions.whyNot(taskId);
+      return whyNot === undefined ? { ok: true, value: undefined } : { ok: false, code: whyNot };
+    },
+    async signAndSend(session, { taskIds, waitMs }) {
+      const identified = await sessions.identify(session);
+      if (!identified.ok) return identified;
+      return signAndSend(signing, identified.value, taskIds, waitMs);
+    },
+    async waiting(session) {
+      const identified = await sessions.identify(session);
+      if (!identified.ok) return identified;
+      const waiting = await findWaiting(store, identified.value);
+      return waiting.ok ? waiting : { ok: false, code: 'store-unavailable' };
     },
     async reopen(taskId) {
       const first = await loadReview(store, taskId, reviews.keyOf(taskId));
@@ -288,9 +300,9 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     async settled() {
       await scan();
       const nowMs = clock.monotonicMs();
-      while (running.size > 0 || [...due.entries()].some(([, atMs]) => atMs <= nowMs)) {
+      while (!crew.isIdle || [...due.entries()].some(([, atMs]) => atMs <= nowMs)) {
         ring();
-        await Promise.race([...running.values(), new Promise((resolve) => setImmediate(resolve))]);
+        await Promise.race([crew.allEnded(), new Promise((resolve) => setImmediate(resolve))]);
       }
     },
     sweep,

@@ -1,5 +1,5 @@
 import type { IdSpace } from '../../mappings/index.ts';
-import type { Alerts, Clock, ErsClient, Log, SiteService, Store, Turns, UserSession } from '../core/index.ts';
+import type { Alerts, Clock, Code, ErsClient, Log, SiteService, Store, Turns, UserSession } from '../core/index.ts';
 import type { DeliveryPolicy } from '../decisions/index.ts';
 import type { Landing } from '../landing/index.ts';
 import type { People } from './people.ts';
@@ -24,6 +24,10 @@ export interface DispatchOptions {
   readonly sweepEveryMs: number;
   /** Reviews handled at the same time; each referral's calls stay in turn. */
   readonly parallel: number;
+  /** How long an answer of e-RS may be in coming before others go on meanwhile. Default: a second. */
+  readonly patienceMs?: number;
+  /** How long the end of this room waits for answers of e-RS. Default: three seconds. */
+  readonly graceMs?: number;
   /** Whether this engine holds the lease; asked before an attempt is written. e-RS's client asks again before it sends. */
   readonly fence?: () => boolean;
   /** A clinician who is always signed in; the demo's only. */
@@ -33,6 +37,10 @@ export interface DispatchOptions {
 /** The room, furnished: what its files hand to each other. */
 export interface DispatchRoom extends DispatchOptions {
   readonly people: People;
+  /** The room ends: calls of e-RS are given up, and what is in doubt is left to the next start. */
+  readonly isParking: () => boolean;
   /** E-7: the session with which e-RS refused this Task's decision is not tried on it again. */
-  readonly forgetSession: (taskId: string) => void;
+  readonly sessionRefused: (taskId: string, why: Code) => void;
+  /** Why the last session that was tried could not send this Task's decision. */
+  readonly whyNotSent: (taskId: string) => Code | undefined;
 }

@@ -97,13 +97,15 @@ function provenance(
   version: number,
   at: string,
 ): TransactionEntry {
-  const sender = decision.lastAttempt?.sender;
+  const { sender, onBehalfOf } = decision.lastAttempt ?? {};
   const about = {
     code: decision.code,
     version,
     recorded: at,
     ...(decision.decider === undefined ? {} : { decider: decision.decider }),
+    ...(decision.user === undefined ? {} : { user: decision.user }),
     ...(sender === undefined ? {} : { sender }),
+    ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
   };
   return {
     kind: 'create',
@@ -211,6 +213,11 @@ function settledWrites(
     ...(decision.lastAttempt?.outcome === 'unknown' ? inDoubt(decision) : {}),
     ...(decision.lastAttempt && { lastAttempt: { ...decision.lastAttempt, outcome: 'not-applied' as const } }),
   };
+  /** An attempt that was given up may be at work in e-RS: no other is sent meanwhile (D1). */
+  const notBefore = (at: string | undefined): string | undefined => {
+    const until = decision.lastAttempt?.mayRunUntil;
+    return until === undefined || until <= (at ?? situation.now) ? at : until;
+  };
   switch (step.kind) {
     case 'recorded':
       return { step, writes: recordedWrites(options, situation, review, decision, facts.version, []) };
@@ -220,7 +227,11 @@ function settledWrites(
         step,
         writes: {
           task,
-          record: { ...record, baseline: task, decision: { ...notApplied, nextAttemptAt: step.at } },
+          record: {
+            ...record,
+            baseline: task,
+            decision: { ...notApplied, nextAttemptAt: notBefore(step.at) ?? step.at },
+          },
           alerts: [],
         },
       };
@@ -228,11 +239,12 @@ function settledWrites(
     case 'send': {
       const probe = decision.code === 'accept' && isUnknown;
       const { nextAttemptAt: _, ...ready } = notApplied;
+      const nextAttemptAt = notBefore(step.at);
       const next: QueuedDecision = {
         ...ready,
         probeUsed: decision.probeUsed || probe,
         resendUsed: decision.resendUsed || why === 'conflict',
-        ...(step.at === undefined ? {} : { nextAttemptAt: step.at }),
+        ...(nextAttemptAt === undefined ? {} : { nextAttemptAt }),
       };
       const sendable = { ...record.sendable, version: facts.version };
       return { step, writes: { record: { ...record, sendable, decision: next }, alerts: [] } };

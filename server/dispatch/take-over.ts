@@ -1,5 +1,5 @@
 import type { Task } from '@medplum/fhirtypes';
-import { reviewStatusOf } from '../../mappings/index.ts';
+import { type DecisionCommand, isSameJson, reviewStatusOf } from '../../mappings/index.ts';
 import type { DispatchRecord } from '../core/index.ts';
 import {
   type AssessContext,
@@ -7,6 +7,7 @@ import {
   type DecisionIssue,
   invalid,
   notesAdded,
+  type QueuedDecision,
   type StepResult,
 } from '../decisions/index.ts';
 
@@ -25,10 +26,11 @@ export interface TakenOver {
  */
 export function takeOver(
   found: Task | undefined,
-  record: DispatchRecord,
+  given: DispatchRecord,
   context: AssessContext,
   now: string,
 ): TakenOver {
+  const { deciding, ...record } = given;
   const { baseline } = record;
   if (found === undefined) return { step: { task: baseline, record }, repaired: ['Task'], refused: [] };
   const { assessment, forged } = assessFound({ baseline, task: found, offered: record.offered, context });
@@ -68,6 +70,7 @@ export function takeOver(
                 ? {}
                 : { attachments: assessment.attachments.map((reference) => ({ reference })) }),
               ...(assessment.decider === undefined ? {} : { decider: assessment.decider }),
+              ...howDecided(deciding, assessment.command),
               attempts: 0,
               resendUsed: false,
               probeUsed: false,
@@ -80,6 +83,16 @@ export function takeOver(
     case 'refused':
       return refuse(found, record, assessment.issues, forged);
   }
+}
+
+/** What the facade wrote beside a decision, if it is this one. */
+function howDecided(
+  deciding: DispatchRecord['deciding'],
+  command: DecisionCommand,
+): Pick<QueuedDecision, 'user' | 'isInSession'> {
+  if (deciding === undefined || !isSameJson(deciding.command, command)) return {};
+  const { user, isInSession } = deciding;
+  return { ...(user === undefined ? {} : { user }), ...(isInSession ? { isInSession } : {}) };
 }
 
 /** The new notes are not those of the deciding update alone: one of them may be meant for colleagues only. */

@@ -10,8 +10,9 @@ import type { DispatchRecord, Fate, StoreResult, TransactionEntry } from '../cor
 import { afterAnswer, type DeliveryStep, invalid, type QueuedDecision, uploadRefused } from '../decisions/index.ts';
 import { loadReview, type Review } from '../reviews/index.ts';
 import { recordEntry } from '../store/index.ts';
-import type { IdentifiedSession, InHand, Next } from './deliver.ts';
+import type { InHand, Next } from './deliver.ts';
 import type { DispatchRoom } from './room.ts';
+import type { IdentifiedSession } from './sessions.ts';
 import { attemptAudit } from './witness.ts';
 import { contentOf, writeStep } from './write.ts';
 

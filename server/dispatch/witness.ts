@@ -1,9 +1,18 @@
-import type { AuditEvent, Device, Practitioner, Provenance, Reference, Task } from '@medplum/fhirtypes';
+import type {
+  AuditEvent,
+  Device,
+  Practitioner,
+  Provenance,
+  ProvenanceAgent,
+  Reference,
+  Task,
+} from '@medplum/fhirtypes';
 import {
   CODE_SYSTEM,
   type DecisionCode,
   type DecisionOperation,
   deviceKey,
+  ersExtension,
   type IdSpace,
   identifierOf,
   practitionerReference,
@@ -11,7 +20,7 @@ import {
   SYSTEM,
   ukCoreProfile,
 } from '../../mappings/index.ts';
-import type { DispatchRecord } from '../core/index.ts';
+import type { DispatchRecord, VerifiedUser } from '../core/index.ts';
 
 const OPERATION_DISPLAY: Readonly<Record<DecisionOperation | 'A020', string>> = {
   A013: 'Accept referral',
@@ -25,14 +34,21 @@ const participant = (code: string) => ({
   coding: [{ system: 'http://terminology.hl7.org/CodeSystem/provenance-participant-type', code }],
 });
 
+/** Whom a decision came from. `decider`: whom the Task names; `user`: whom the facade authenticated; the others as e-RS says. */
+export interface Deciders {
+  readonly decider?: string;
+  readonly user?: VerifiedUser;
+  readonly sender?: string;
+  readonly onBehalfOf?: string;
+}
+
 /** Who decided and who sent: the witness that is written with E-4. Source: target-model 4.7; example 21 */
 export function decisionProvenance(
   record: DispatchRecord,
-  decision: { code: DecisionCode; decider?: string; sender?: string; version: number; recorded: string },
+  decision: Deciders & { code: DecisionCode; version: number; recorded: string },
   ids: IdSpace,
 ): Provenance {
   const engine = engineReference(ids);
-  const author = authorOf(decision, ids);
   return {
     resourceType: 'Provenance',
     meta: { profile: [ukCoreProfile('Provenance')] },
@@ -42,10 +58,7 @@ export function decisionProvenance(
     ],
     recorded: decision.recorded,
     activity: { coding: [{ system: CODE_SYSTEM.decision, code: decision.code }] },
-    agent: [
-      ...(author === undefined ? [] : [{ type: participant('author'), who: author }]),
-      { type: participant('performer'), who: engine },
-    ],
+    agent: [...decidersOf(decision, ids), { type: participant('performer'), who: engine }],
     entity: [
       {
         role: 'source',
@@ -55,11 +68,35 @@ export function decisionProvenance(
   };
 }
 
-/** The sender whom e-RS knows takes a decision over; without one, the decider as the Task names him, unverified. */
-function authorOf(decision: { decider?: string; sender?: string }, ids: IdSpace): Reference<Practitioner> | undefined {
-  if (decision.sender !== undefined) return practitionerReference(ids, decision.sender);
-  return decision.decider === undefined ? undefined : { reference: decision.decider };
+/**
+ * The author is the user whom the facade authenticated; else the sender, who takes the decision over. A sender beside
+ * the author attests it. Whom only the Task names is marked unverified.
+ */
+function decidersOf({ decider, user, sender, onBehalfOf }: Deciders, ids: IdSpace): ProvenanceAgent[] {
+  const sent = sender === undefined ? undefined : practitionerReference(ids, sender);
+  const actedFor = onBehalfOf === undefined ? {} : { onBehalfOf: practitionerReference(ids, onBehalfOf) };
+  if (user !== undefined) {
+    const who = user.sdsUserId === undefined ? namedUser(user) : practitionerReference(ids, user.sdsUserId);
+    const isSender = sender !== undefined && sender === user.sdsUserId;
+    return [
+      { type: participant('author'), who, ...(isSender ? actedFor : {}) },
+      ...(sent === undefined || isSender ? [] : [{ type: participant('attester'), who: sent, ...actedFor }]),
+    ];
+  }
+  const unverified = (role: string): ProvenanceAgent[] =>
+    decider === undefined || decider === sent?.reference
+      ? []
+      : [{ extension: [UNVERIFIED], type: participant(role), who: { reference: decider } }];
+  if (sent === undefined) return unverified('author');
+  return [{ type: participant('author'), who: sent, ...actedFor }, ...unverified('enterer')];
 }
+
+const UNVERIFIED = ersExtension('ers-unverified', { valueBoolean: true });
+
+/** A user of whom only the token's word is known: a FHIR server of somebody else's, or none. */
+const namedUser = ({ name }: VerifiedUser): Reference<Practitioner> => ({
+  identifier: { ...(URL.canParse(name) ? { system: 'urn:ietf:rfc:3986' } : {}), value: name },
+});
 
 const engineReference = (ids: IdSpace): Reference<Device> =>
   referenceTo<Device>('Device', ids, deviceKey('engine'), { identifier: deviceKey('engine') });

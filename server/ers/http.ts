@@ -127,7 +127,10 @@ export function createErsHttp(options: ErsHttpOptions): ErsHttp {
       {
         deadlineMs: kind === 'download' || kind === 'poll' ? timeouts.fileMs : timeouts.callMs,
         signal: context.signal,
-        onSend: () => turn.sent(),
+        onSend: () => {
+          turn.sent();
+          context.onSend?.();
+        },
       },
     );
     const ersTime = result.kind === 'answered' ? timeOf(result.answer) : undefined;

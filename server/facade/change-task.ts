@@ -1,7 +1,16 @@
 import type { Task } from '@medplum/fhirtypes';
-import type { Code, DispatchRecord, Stored, TransactionEntry, UserSession } from '../core/index.ts';
+import {
+  CODES,
+  type Code,
+  type DispatchRecord,
+  type Stored,
+  type StoreResult,
+  type TransactionEntry,
+  type UserSession,
+  type VerifiedUser,
+} from '../core/index.ts';
 import type { Assessment } from '../decisions/index.ts';
-import { recordEntry } from '../store/index.ts';
+import { readRecord, recordEntry } from '../store/index.ts';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
 import { readIfMatch, versionHeadersOf } from './etag.ts';
 import { refuseForeignReferences } from './limited.ts';
@@ -13,6 +22,7 @@ import type { Call, FacadeRoom } from './room.ts';
 import type { Route } from './route.ts';
 import { bytesOf } from './size.ts';
 import { readSession } from './user-session.ts';
+import { verifiedUser } from './verified-user.ts';
 import { within } from './within.ts';
 
 type TaskCall = Call<Extract<Route, { id: string; kind: 'update' | 'patch' }>>;
@@ -56,11 +66,11 @@ export async function changeTask(room: FacadeRoom, call: TaskCall, propose: Prop
       return storeWithRecord(room, call, review, assessment.task, review.record.data, notice);
     }
     case 'taken-back': {
-      const { decision: _, ...undecided } = review.record.data;
+      const { decision: _, deciding: __, ...undecided } = review.record.data;
       return storeWithRecord(room, call, review, assessment.task, undecided, notice);
     }
     case 'decided':
-      return storeDecision(room, call, review, assessment.task, carried.session);
+      return storeDecision(room, call, review, assessment, carried.session);
   }
 }
 
@@ -125,19 +135,27 @@ async function storeWithRecord(
   return answerTask(call, written.value[0] as Stored<Task>, notice);
 }
 
-/** The decision is the client's own write: the engine finds it by the Task's state, with or without the hint. */
+/**
+ * The decision is the client's own write: the engine finds it by the Task's state, with or without the hint. A session
+ * sends what came with it, or nobody does until another one is given (4.7).
+ */
 async function storeDecision(
   room: FacadeRoom,
   call: TaskCall,
-  { task: before }: Review,
-  task: Task,
+  { task: before, record }: Review,
+  decided: Extract<Assessment, { kind: 'decided' }>,
   session: UserSession | undefined,
 ): Promise<Answer> {
   const { store, engine, requireUserSession } = room;
   if (session === undefined && requireUserSession) return refuse('user-session-required');
   // A session cannot wait: without an engine to use it the decision would be stored but not sent (architecture 3).
   if (session && engine.readiness().rooms['dispatch'] === 'stopped') return refuse('engine-unavailable');
-  const written = await store.update(stamped(room, before, task), { ifMatch: before.meta.versionId });
+  const user = await verifiedUser(room, call.caller);
+  if (isRefusal(user)) return user;
+  const written = await writeDecision(room, before, record.key, decided, {
+    ...user,
+    isInSession: session !== undefined,
+  });
   if (!written.ok) return refuseForStore(written);
   if (session === undefined) {
     engine.wake(before.id);
@@ -149,11 +167,47 @@ async function storeDecision(
       ? undefined
       : {
           code: sent.value.code,
-          text: 'The decision is stored but could not be sent with this session: see businessStatus.',
+          text: `The decision is stored and was not sent: ${CODES[sent.value.code].happened} It waits as its businessStatus says.`,
         };
   const now = await store.read('Task', before.id);
   return answerTask(call, now.ok ? now.value : written.value, notice);
 }
+
+interface HowDecided {
+  readonly user?: VerifiedUser;
+  readonly isInSession: boolean;
+}
+
+/** Writes the decided Task and, where there is something to say of it, how it came: in one transaction. */
+async function writeDecision(
+  room: FacadeRoom,
+  before: Stored<Task>,
+  key: string,
+  decided: Extract<Assessment, { kind: 'decided' }>,
+  how: HowDecided,
+): Promise<StoreResult<Stored<Task>>> {
+  const { store } = room;
+  const task = stamped(room, before, decided.task);
+  const ifMatch = before.meta.versionId;
+  if (how.user === undefined && !how.isInSession) return store.update(task, { ifMatch });
+  for (let tries = 1; ; tries += 1) {
+    const record = await readRecord<DispatchRecord>(store, 'ers-dispatch', key);
+    if (!record.ok) return record;
+    if (record.value === undefined) return { ok: false, code: 'conflict' };
+    const data: DispatchRecord = { ...record.value.data, deciding: { command: decided.command, ...how } };
+    const written = await store.transaction([
+      { kind: 'put', resource: task, ifMatch },
+      recordEntry(store, 'ers-dispatch', key, data, record.value),
+    ] satisfies TransactionEntry[]);
+    if (written.ok) return { ok: true, value: written.value[0] as Stored<Task> };
+    // The engine keeps its own books in the record while the Task stays as it is; only the latter is the client's affair.
+    if (written.code !== 'conflict' || tries === WRITE_TRIES) return written;
+    const now = await store.read('Task', before.id);
+    if (!now.ok || now.value.meta.versionId !== ifMatch) return written;
+  }
+}
+
+const WRITE_TRIES = 4;
 
 const stamped = ({ clock }: FacadeRoom, before: Stored<Task>, task: Task) => ({
   ...task,

@@ -27,6 +27,7 @@ import { findRoute, type Route, type Unrouted } from './route.ts';
 import { search } from './search.ts';
 import { sendDecision } from './send-decision.ts';
 import { serveAccess } from './serve-access.ts';
+import { signAndSend } from './sign-and-send.ts';
 import { idsOf, notePattern, traceRequests } from './trace.ts';
 import { updateTask } from './update-task.ts';
 import { validateDecision } from './validate-decision.ts';
@@ -144,6 +145,7 @@ type Operation = (room: FacadeRoom, call: Call<RouteOf<'operation'>>) => Promise
 /** A test holds this against the operations that the statement names. */
 const OPERATIONS: Readonly<Record<string, Operation>> = {
   'ers-send-decision': sendDecision,
+  'ers-sign-and-send': signAndSend,
   'ers-validate-decision': validateDecision,
   'ers-attach': attachFile,
   'ers-reopen': reopenTask,

@@ -16,6 +16,8 @@ export interface FacadeLimits {
   readonly refreshWaitMs: number;
   /** How long a request that carries a session waits for the decision's fate. */
   readonly sendWaitMs: number;
+  /** How long `$ers-sign-and-send` waits for the fates of all that it sends. */
+  readonly signWaitMs: number;
   /** How long `$ers-fetch` and `$ers-refresh` wait. */
   readonly fetchWaitMs: number;
 }
@@ -28,6 +30,7 @@ export const DEFAULT_LIMITS: FacadeLimits = {
   maxTaskBytes: 200_000,
   refreshWaitMs: 10_000,
   sendWaitMs: 5_000,
+  signWaitMs: 60_000,
   fetchWaitMs: 30_000,
 };
 

@@ -19,6 +19,7 @@ const parameters = z.object({
         valueUri: text,
         valueInteger: whole,
         valueUnsignedInt: whole,
+        valueReference: z.looseObject({ reference: text }).optional(),
         valueIdentifier: z.looseObject({ system: text, value: text }).optional(),
         resource: z.looseObject({ resourceType: z.string() }).optional(),
       }),
@@ -37,8 +38,20 @@ export type Given = ReadonlyMap<string, ParametersParameter>;
  * Source: R4 parameters.html; operations.html
  */
 export function readParameters(call: Call, operation: string, taken: readonly string[]): Given | Refusal {
+  const read = readRepeatable(call, operation, taken, undefined);
+  return 'isRefusal' in read ? read : read.given;
+}
+
+/** The same, with one parameter that may be given any number of times. */
+export function readRepeatable(
+  call: Call,
+  operation: string,
+  taken: readonly string[],
+  repeatable: string | undefined,
+): { readonly given: Given; readonly repeated: readonly ParametersParameter[] } | Refusal {
+  const repeated: ParametersParameter[] = [];
   const given = new Map<string, ParametersParameter>();
-  if (call.body === undefined || call.body.trim() === '') return given;
+  if (call.body === undefined || call.body.trim() === '') return { given, repeated };
   const read = readResource(call, 'Parameters');
   if ('isRefusal' in read) return read;
   const parsed = parameters.safeParse(read.resource);
@@ -55,10 +68,14 @@ export function readParameters(call: Call, operation: string, taken: readonly st
   for (const parameter of read.resource.parameter ?? []) {
     const { name = '' } = parameter;
     if (!taken.includes(name)) return unknown(operation, taken);
+    if (name === repeatable) {
+      repeated.push(parameter);
+      continue;
+    }
     if (given.has(name)) return twice(operation, name);
     given.set(name, parameter);
   }
-  return given;
+  return { given, repeated };
 }
 
 /**

@@ -16,6 +16,7 @@ const operator: Need = { kind: 'operator' };
 /** A test holds this against the operations that are served: one without a row is refused to everybody. */
 export const NEED_OF_OPERATION: Readonly<Record<string, Need>> = {
   'ers-send-decision': onTask,
+  'ers-sign-and-send': onTask,
   'ers-validate-decision': onTask,
   'ers-attach': onTask,
   'ers-reopen': operator,

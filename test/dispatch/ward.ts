@@ -53,6 +53,8 @@ export interface Ward extends AsyncDisposable {
   readonly ers: ErsClient;
   readonly landing: Landing;
   readonly dispatch: Dispatch;
+  /** Shared with whoever else works on referrals. */
+  readonly turns: Turns;
   readonly alerts: Alerts;
   readonly lines: readonly string[];
   control<T = unknown>(method: string, path: string, body?: unknown): Promise<T>;
@@ -65,7 +67,7 @@ export interface Ward extends AsyncDisposable {
   /** Writes a decision straight into the store. */
   decide(ubrn: string, operations: readonly unknown[]): Promise<void>;
   /** The same through the facade, with If-Match of the Task as it was read; `read`: an older reading of it. */
-  patch(ubrn: string, operations: readonly unknown[], read?: Task): Promise<Response>;
+  patch(ubrn: string, operations: readonly unknown[], read?: Task, headers?: Record<string, string>): Promise<Response>;
   /** Keeps a file for the review, as $ers-attach does; answers the reference to name. */
   attach(ubrn: string, file?: { title?: string; description?: string }): Promise<string>;
   calls(endpoint: string): Promise<readonly { seq: number; status: number; ubrn?: string; ifMatch?: string }[]>;
@@ -96,6 +98,8 @@ export interface WardOptions {
   readonly scanEveryMs?: number;
   /** Reviews handled at the same time. */
   readonly parallel?: number;
+  readonly patienceMs?: number;
+  readonly graceMs?: number;
 }
 
 export async function openWard(options: WardOptions = {}): Promise<Ward> {
@@ -107,6 +111,8 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
     scanEveryMs = 50,
     writeMs,
     parallel = 8,
+    patienceMs,
+    graceMs,
   } = options;
   const simulator = await startSimulator({ port: 0, referrals: 0, returnedState: 'TRIAGE_RESPONSE', writeMs });
   const directory = mkdtempSync(join(MEMORY, 'ers-fhir-ward-'));
@@ -145,12 +151,13 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
   const mirror = mapReferenceData(reasons.value);
   if (mirror.ok) await store.create(mirror.value);
 
+  const turns = new Turns();
   const startDispatch = (): Dispatch => {
     const dispatch = createDispatch({
       store,
       ers,
       landing,
-      turns: new Turns(),
+      turns,
       clock,
       random,
       log,
@@ -161,6 +168,8 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
       scanEveryMs,
       sweepEveryMs,
       parallel,
+      ...(patienceMs === undefined ? {} : { patienceMs }),
+      ...(graceMs === undefined ? {} : { graceMs }),
       ...(session === undefined ? {} : { standingSession: async () => session }),
     });
     dispatch.start();
@@ -190,6 +199,8 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
         refresh: unwired,
         reconcile: unwired,
         send: (taskId, given) => dispatch.send(taskId, given),
+        signAndSend: (given, wish) => dispatch.signAndSend(given, wish),
+        waiting: (given) => dispatch.waiting(given),
         reopen: (taskId) => dispatch.reopen(taskId),
         wake: (taskId) => dispatch.wake(taskId),
         readiness: () => ({ ready: true, engine: 'active', rooms: { dispatch: 'ok' }, services: [] }),
@@ -244,6 +255,7 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
     store,
     ers,
     landing,
+    turns,
     alerts,
     lines,
     get dispatch() {
@@ -312,11 +324,15 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
       const written = await store.patch('Task', task.id, operations);
       if (!written.ok) throw new Error(JSON.stringify(written));
     },
-    async patch(ubrn, operations, read) {
+    async patch(ubrn, operations, read, headers = {}) {
       const task = read ?? (await ward.taskOf(ubrn));
       return fetch(`${url}/fhir/R4/Task/${task.id}`, {
         method: 'PATCH',
-        headers: { 'Content-Type': 'application/json-patch+json', 'If-Match': `W/"${task.meta?.versionId}"` },
+        headers: {
+          'Content-Type': 'application/json-patch+json',
+          'If-Match': `W/"${task.meta?.versionId}"`,
+          ...headers,
+        },
         body: JSON.stringify(operations),
       });
     },

@@ -115,6 +115,50 @@ describe('$ers-validate-decision', () => {
   });
 });
 
+describe('$ers-sign-and-send', () => {
+  const path = '/Task/$ers-sign-and-send';
+
+  test('4.7: answers what became of each decision, and 202 while one is under way', async () => {
+    await using world = await startFacade();
+    world.engine.answers.signAndSend = async () => ({
+      ok: true,
+      value: [
+        { taskId: 'task-1', outcome: 'sent' },
+        { taskId: 'task-2', outcome: 'waiting', code: 'ERS_USER_SESSION_ENDED' },
+      ],
+    });
+    const answer = await post(world, path, undefined, SESSION);
+    expect([answer.status, world.engine.signed]).toEqual([200, [undefined]]);
+    expect(answer.body.parameter.slice(0, 2)).toEqual([
+      { name: 'sent', valueUnsignedInt: 1 },
+      { name: 'waiting', valueUnsignedInt: 1 },
+    ]);
+    const [, , , { part }] = answer.body.parameter;
+    expect(part[0].valueReference.reference).toBe('Task/task-2');
+    expect(part[2].valueCoding.code).toBe('ERS_USER_SESSION_ENDED');
+    world.engine.answers.signAndSend = async () => ({ ok: true, value: [{ taskId: 'task-1', outcome: 'under-way' }] });
+    expect((await post(world, path, undefined, SESSION)).status).toBe(202);
+  });
+
+  test('takes Tasks by reference, each once, and refuses what is none', async () => {
+    await using world = await startFacade();
+    const task = (reference: string) => ({ name: 'task', valueReference: { reference } });
+    await post(world, path, [task('Task/b'), task('Task/a'), task('Task/b')], SESSION);
+    expect(world.engine.signed).toEqual([['b', 'a']]);
+    for (const wrong of [task('Patient/a'), { name: 'task', valueString: 'a' }, { name: 'tsk', valueString: 'a' }])
+      expect((await post(world, path, [wrong], SESSION)).status).toBe(400);
+  });
+
+  test('4.7: without a session, or with one that is not confirmed, says why', async () => {
+    await using world = await startFacade();
+    const without = await post(world, path);
+    expect([without.status, codeOf(without.body)]).toEqual([403, 'user-session-required']);
+    world.engine.answers.signAndSend = async () => ({ ok: false, code: 'session-role-not-held' });
+    const wrong = await post(world, path, undefined, SESSION);
+    expect([wrong.status, codeOf(wrong.body)]).toEqual([403, 'session-role-not-held']);
+  });
+});
+
 describe('$ers-send-decision', () => {
   test('4.7: hands the session to the engine and answers the Task', async () => {
     await using world = await startFacade();

@@ -49,7 +49,8 @@ export interface FakeEngine extends Engine {
   readonly woken: (string | undefined)[];
   readonly sent: { taskId: string; session: UserSession }[];
   readonly refreshed: string[];
-  answers: Partial<Pick<Engine, 'fetch' | 'poll' | 'reconcile' | 'refresh' | 'reopen' | 'send'>>;
+  readonly signed: (readonly string[] | undefined)[];
+  answers: Partial<Pick<Engine, 'fetch' | 'poll' | 'reconcile' | 'refresh' | 'reopen' | 'send' | 'signAndSend'>>;
   state: Readiness;
 }
 
@@ -76,6 +77,7 @@ function fakeEngine(): FakeEngine {
     woken: [],
     sent: [],
     refreshed: [],
+    signed: [],
     answers: {},
     state: { ready: true, engine: 'active', rooms: { dispatch: 'ok', intake: 'ok' }, services: [] },
     fetch: async (ubrn) => engine.answers.fetch?.(ubrn) ?? { ok: true, value: { serviceRequestId: 'referral-1' } },
@@ -87,6 +89,11 @@ function fakeEngine(): FakeEngine {
       engine.sent.push({ taskId, session });
       return engine.answers.send?.(taskId, session) ?? { ok: true, value: undefined };
     },
+    signAndSend: async (session, wish) => {
+      engine.signed.push(wish.taskIds);
+      return engine.answers.signAndSend?.(session, wish) ?? { ok: true, value: [] };
+    },
+    waiting: async () => ({ ok: true, value: [] }),
     reopen: async (taskId) => engine.answers.reopen?.(taskId) ?? { ok: true, value: undefined },
     wake: (taskId) => {
       engine.woken.push(taskId);

@@ -65,9 +65,9 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   one(
     'note selection: the note of the deciding update (T-2)',
-    'server/dispatch/dispatch.ts',
-    '      if (!isTheirs.value) taken =',
-    '      if (!isTheirs.ok) taken =',
+    'server/dispatch/find-review.ts',
+    '    if (!isTheirs.value) taken =',
+    '    if (!isTheirs.ok) taken =',
     FOUND,
   ),
   one(

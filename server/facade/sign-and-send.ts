@@ -1,0 +1,76 @@
+import type { Parameters, ParametersParameter } from '@medplum/fhirtypes';
+import { codeSystem } from '../../mappings/index.ts';
+import { CODES, type SignedDecision } from '../core/index.ts';
+import { type Answer, isRefusal, type Refusal } from './answer.ts';
+import { refuse, retryAfter } from './outcome.ts';
+import { readRepeatable } from './parameters.ts';
+import type { Call, FacadeRoom, RouteOf } from './room.ts';
+import { readSession } from './user-session.ts';
+
+const MOST_TASKS = 1_000;
+
+/**
+ * `$ers-sign-and-send`: sends, in the session that the headers carry, all waiting decisions of its user, or those of the
+ * Tasks named. 202: some are under way, and their Tasks will tell.
+ * Issues: user-session-required, parameter-invalid; what e-RS or the engine says of the session, nothing sent
+ * Source: target-model 4.7
+ */
+export async function signAndSend(room: FacadeRoom, call: Call<RouteOf<'operation'>>): Promise<Answer> {
+  const carried = readSession(call.headers);
+  if (isRefusal(carried)) return carried;
+  if (carried.session === undefined) return refuse('user-session-required');
+  const named = readTasks(call);
+  if (isRefusal(named)) return named;
+  const taskIds = named.length === 0 ? {} : { taskIds: named };
+  const signed = await room.engine.signAndSend(carried.session, { ...taskIds, waitMs: room.limits.signWaitMs });
+  if (!signed.ok) {
+    const { code, retryAfterMs } = signed;
+    return refuse(code, retryAfterMs === undefined ? {} : { headers: retryAfter(retryAfterMs) });
+  }
+  const isUnderWay = signed.value.some(({ outcome }) => outcome === 'under-way');
+  return { status: isUnderWay ? 202 : 200, body: parametersOf(signed.value) };
+}
+
+function readTasks(call: Call): readonly string[] | Refusal {
+  const read = readRepeatable(call, '$ers-sign-and-send', ['task'], 'task');
+  if (isRefusal(read)) return read;
+  const ids = read.repeated.map(
+    ({ valueReference }) => /^Task\/([A-Za-z0-9.-]{1,64})$/.exec(valueReference?.reference ?? '')?.[1],
+  );
+  const sound = ids.filter((id) => id !== undefined);
+  if (sound.length < ids.length)
+    return refuse('parameter-invalid', {
+      text: 'The parameter task is a valueReference to a Task: {"reference": "Task/…"}.',
+    });
+  if (sound.length > MOST_TASKS)
+    return refuse('parameter-invalid', { text: `At most ${MOST_TASKS} Tasks can be named at once.` });
+  return [...new Set(sound)];
+}
+
+function parametersOf(signed: readonly SignedDecision[]): Parameters {
+  const count = (wanted: SignedDecision['outcome']) => signed.filter(({ outcome }) => outcome === wanted).length;
+  return {
+    resourceType: 'Parameters',
+    parameter: [
+      { name: 'sent', valueUnsignedInt: count('sent') },
+      { name: 'waiting', valueUnsignedInt: count('waiting') },
+      ...signed.map(resultOf),
+    ],
+  };
+}
+
+const resultOf = ({ taskId, outcome, code }: SignedDecision): ParametersParameter => ({
+  name: 'result',
+  part: [
+    { name: 'task', valueReference: { reference: `Task/${taskId}` } },
+    { name: 'outcome', valueCode: outcome },
+    ...(code === undefined
+      ? []
+      : [
+          {
+            name: 'reason',
+            valueCoding: { system: codeSystem('ers-facade-issue'), code, display: CODES[code].happened },
+          },
+        ]),
+  ],
+});
