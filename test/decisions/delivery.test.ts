@@ -131,7 +131,7 @@ describe('e-RS’s answer', () => {
   });
 
   test.each(['ERS_FORBIDDEN', 'ERS_USER_SESSION_ENDED'] as const)('E-7: %s waits for a user', (code) => {
-    expect(answer(failed('refused', code))).toEqual({ kind: 'await-user' });
+    expect(answer(failed('refused', code))).toEqual({ kind: 'await-user', why: code });
   });
 
   test('E-7: a refused application token is refreshed and tried again, since it says nothing of the decision', () => {
