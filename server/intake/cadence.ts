@@ -73,13 +73,11 @@ export function nextList({ shares }: PollPlan, polls: PollsOf): WorklistName | u
 export function lostList(
   { lists }: SiteService,
   polls: PollsOf,
-  startedAtMs: number,
+  isSpentHere: (list: WorklistName) => boolean,
   isRead: (list: WorklistName) => boolean,
 ): WorklistName | undefined {
-  return lists.find((list) => {
-    const last = polls.spent.findLast((poll) => poll.list === list);
-    return last !== undefined && last.at.getTime() < startedAtMs && !isRead(list);
-  });
+  // Not by the clock: e-RS's shows whole seconds, and a process is up again within one.
+  return lists.find((list) => polls.spent.some((poll) => poll.list === list) && !isSpentHere(list) && !isRead(list));
 }
 
 const ABSENT: ReadonlySet<Code> = new Set([

@@ -57,7 +57,13 @@ const isSameList = (a: Pick<Unfinished, 'service' | 'list'>, b: Pick<Unfinished,
 export function createIntake(options: IntakeOptions): Intake {
   const { clock, log, services, landing, budget } = options;
   const closing = new AbortController();
-  const room: IntakeRoom = { ...options, lists: new Lists(), seen: new Seen(), signal: closing.signal };
+  const room: IntakeRoom = {
+    ...options,
+    lists: new Lists(),
+    seen: new Seen(),
+    spent: new Set(),
+    signal: closing.signal,
+  };
   let unfinished: Unfinished[] = [];
   let loading: Promise<void> | undefined;
   let isLoaded = false;
@@ -142,7 +148,12 @@ export function createIntake(options: IntakeOptions): Intake {
       const nowMs = polls.now.getTime();
       const startedAtMs = nowMs - (clock.monotonicMs() - startedMs);
       const { perDay } = plan;
-      const lost = lostList(service, polls, startedAtMs, (list) => room.lists.of(service.id, list) !== undefined);
+      const lost = lostList(
+        service,
+        polls,
+        (list) => room.spent.has(`${service.id}.${list}`),
+        (list) => room.lists.of(service.id, list) !== undefined,
+      );
       const atMs =
         lost === undefined
           ? nextPollMs({ service: service.id, perDay, polls, startedAtMs, count: services.length })

@@ -104,8 +104,12 @@ function whyUnread(room: IntakeRoom, subject: string, status = 0): AlertCode[] {
   return isSecond ? ['worklist-incomplete', 'worklist-too-large'] : ['worklist-incomplete'];
 }
 /** Without the lease a poll is not ours to spend. */
-const spend = async (room: IntakeRoom, service: string, list: WorklistName): Promise<PollGrant> =>
-  room.fence?.() === false ? { granted: false, reason: 'unavailable' } : room.budget.spendPoll(service, list);
+async function spend(room: IntakeRoom, service: string, list: WorklistName): Promise<PollGrant> {
+  if (room.fence?.() === false) return { granted: false, reason: 'unavailable' };
+  const grant = await room.budget.spendPoll(service, list);
+  if (grant.granted) room.spent.add(keyOf(service, list));
+  return grant;
+}
 
 const snapshotOf = (mapped: MappedWorklist, polledAt: string, sha1: string): Snapshot => ({
   polledAt,

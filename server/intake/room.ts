@@ -34,5 +34,7 @@ export interface IntakeRoom extends IntakeOptions {
   /** What the worklists ever named. */
   readonly seen: Seen;
   /** Aborts when the room is closing: what has not begun is left for the next start. */
+  /** `{service}.{list}` of the polls that this engine has spent. */
+  readonly spent: Set<string>;
   readonly signal: AbortSignal;
 }

@@ -122,14 +122,15 @@ describe('which list a poll reads', () => {
 describe('a poll whose answer died with its process', () => {
   const both = service({ lists: [RFR, ASI] });
   const spent = polls(START, [[START - 60_000, ASI]]);
+  const [never, always] = [() => false, () => true];
 
   test('K1: is made again at once where its list was never read, or a first load would wait for half a day', () => {
-    expect(lostList(both, spent, START, () => false)).toBe(ASI);
+    expect(lostList(both, spent, never, never)).toBe(ASI);
   });
 
   test('waits for its time where the list has been read before, or this process spent it, since e-RS may refuse it for long', () => {
-    expect(lostList(both, spent, START, () => true)).toBeUndefined();
-    expect(lostList(both, spent, START - 120_000, () => false)).toBeUndefined();
-    expect(lostList(both, polls(START, []), START, () => false)).toBeUndefined();
+    expect(lostList(both, spent, never, always)).toBeUndefined();
+    expect(lostList(both, spent, always, never)).toBeUndefined();
+    expect(lostList(both, polls(START, []), never, never)).toBeUndefined();
   });
 });
