@@ -22,11 +22,17 @@ export interface HapiServer {
   stop(): Promise<void>;
 }
 
-/** Starts HAPI on a free port: over a file of H2, or over PostgreSQL where HAPI_POSTGRES names one. */
-export async function startHapi(): Promise<HapiServer> {
+/** Ready soon, not fast for long: right for a test. */
+const FOR_TESTS = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+
+/**
+ * Starts HAPI on a free port: over a file of H2, or over PostgreSQL where HAPI_POSTGRES names one.
+ * @param machine options of the Java machine, beside a heap of 1 GB
+ */
+export async function startHapi(machine: readonly string[] = FOR_TESTS): Promise<HapiServer> {
   const port = await freePort();
   const database = process.env['HAPI_POSTGRES'] === undefined ? fileDatabase() : await postgresDatabase();
-  let running = await launch(port, database.settings);
+  let running = await launch(port, [...machine, ...database.settings]);
   const url = `http://127.0.0.1:${port}/fhir`;
   await noteWhatItSays(url, database);
   return {
@@ -34,7 +40,7 @@ export async function startHapi(): Promise<HapiServer> {
     memoryBytes: async () => residentBytes([running.pid ?? 0, ...(await database.processes())]),
     async restart() {
       await end(running);
-      running = await launch(port, database.settings);
+      running = await launch(port, [...machine, ...database.settings]);
     },
     async stop() {
       await end(running);
@@ -123,10 +129,7 @@ async function java(settings: readonly string[], main: string, args: readonly st
 
 /** Resolves when the server says that it is ready. */
 async function launch(port: number, settings: readonly string[]): Promise<ChildProcess> {
-  const child = spawnJava(
-    ['-Xmx1g', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', `-Dport=${port}`, ...settings],
-    'testhapi.TestHapi',
-  );
+  const child = spawnJava(['-Xmx1g', `-Dport=${port}`, ...settings], 'testhapi.TestHapi');
   const said = collect(child);
   await new Promise<void>((resolve, reject) => {
     child.stdout?.on('data', () => {
