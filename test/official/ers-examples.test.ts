@@ -13,6 +13,7 @@ import {
   ubrnsOf,
   worklistRequest,
 } from '../simulator/far-side.ts';
+import { shapeOfWorklist } from './worklist-shape.ts';
 
 const EXAMPLES = join(resolve(process.env['ERS_SHARED'] ?? '../shared'), 'ers/examples/stu3');
 const read = (path: string): ReturnType<typeof JSON.parse> => JSON.parse(readFileSync(join(EXAMPLES, path), 'utf8'));
@@ -125,6 +126,18 @@ function projection(answer: Resource): unknown {
   };
 }
 
+/** One item of the sample trust is written WorklistItem on purpose. Source: provider-api 4.3 */
+const respelt = (list: Resource): Resource =>
+  JSON.parse(JSON.stringify(list).replaceAll('-WorklistItem-1"', '-WorkListItem-1"'));
+
+async function clinicianOf(side: FarSide, ubrn: string): Promise<string> {
+  const { json } = await side.send('GET', `/STU3/ReferralRequest/${ubrn}`);
+  return json.contained
+    .flatMap((each: Resource) => each.participant ?? [])
+    .map(({ actor }: Resource) => actor.identifier)
+    .find(({ system }: Resource) => system.endsWith('sds-user-id')).value;
+}
+
 /** Uploads a file for every link in the body, and puts its id there. */
 async function withUploads(side: FarSide, body: Resource, ubrn: string): Promise<Resource> {
   const user = await side.signIn();
@@ -181,12 +194,12 @@ describe.each(OPERATIONS)('$name', ({ folder, name, rows }) => {
 });
 
 describe('worklists', () => {
-  const rows: [file: string, role: string, status: number][] = [
-    ['FilteringByClinician', SPC, 200],
-    ['FilteringByService', SPC, 200],
-    ['FilteringBySpecialty', SPC, 200],
-    ['MinimalAppointmentSlotIssues', SPC, 200],
-    ['MinimalReferralsForReview', SPC, 200],
+  const rows: [file: string, role: string, status: number, response?: string][] = [
+    ['FilteringByClinician', SPC, 200, 'FilteredByClinician'],
+    ['FilteringByService', SPC, 200, 'FilteredByService'],
+    ['FilteringBySpecialty', SPC, 200, 'FilteredBySpecialty'],
+    ['MinimalAppointmentSlotIssues', SPC, 200, 'AppointmentSlotIssues'],
+    ['MinimalReferralsForReview', SPC, 200, 'ReferralsForReview'],
     // The lists of referrers are not simulated: this product is a provider's.
     ['MinimalAssessmentReturnedCancelledDna', REFERRER, 422],
     ['MinimalAwaitingBooking', REFERRER, 422],
@@ -199,15 +212,55 @@ describe('worklists', () => {
     expect(rows.map(([file]) => file).sort()).toEqual(official.sort());
   });
 
-  test.each(rows)('%s, asked by a %s, is answered with %i', async (file, role, status) => {
+  const OFFICIAL_CLINICIAN = '021600556514';
+
+  test.each(rows)('%s, asked by a %s, is answered with %i', async (...row) => {
+    const [file, role, status, response] = row;
     await using side = await startFarSide({ referrals: 24 });
-    const body = JSON.stringify(read(`retrieveWorklist/requests/${file}.json`)).replace('"21012"', '"70101"');
+    // Among the listed: one whose letter was changed, and one with the clinician whom the example asks for.
+    const changed = await side.create(DIRECT);
+    await side.control('POST', `/referrals/${changed}/events`, { type: 'clinical-information-updated' });
+    const body = JSON.stringify(read(`retrieveWorklist/requests/${file}.json`))
+      .replace('"21012"', '"70101"')
+      .replace(OFFICIAL_CLINICIAN, await clinicianOf(side, changed));
     const user = await side.signIn({ roles: [role] });
     const reply = await side.send('POST', '/STU3/ReferralRequest/$ers.fetchworklist', {
       ...user,
       json: JSON.parse(body),
     });
     expect(reply.status).toBe(status);
+    if (response === undefined) return;
+    expect(ubrnsOf(reply).length).toBeGreaterThan(0);
+    const ours = shapeOfWorklist(respelt(reply.json));
+    const official = shapeOfWorklist(read(`retrieveWorklist/responses/${response}.json`));
+    expect(ours).toMatchObject(official);
+    // What e-RS may add, and its examples do not show. Source: provider-api 4.4
+    const more = Object.keys(ours).filter((key) => !(key in official));
+    expect(['field namedClinician', 'field clinicalInfoLastUpdated']).toEqual(expect.arrayContaining(more));
+  });
+
+  test('the comparison of shapes notices an empty list, a field of another name or type, and a reference of another kind', () => {
+    const official = read('retrieveWorklist/responses/ReferralsForReview.json');
+    const shape = shapeOfWorklist(official);
+    const spoilt = (spoil: (fields: Resource[]) => void): unknown => {
+      const copy = structuredClone(official);
+      for (const { extension } of copy.entry) spoil(extension[0].extension);
+      return shapeOfWorklist(copy);
+    };
+    const field = (fields: Resource[], name: string): Resource => fields.find(({ url }: Resource) => url === name);
+    expect(shapeOfWorklist({ ...official, entry: [] })).not.toMatchObject(shape);
+    expect(spoilt(() => undefined)).toMatchObject(shape);
+    expect(spoilt((fields) => void Object.assign(field(fields, 'priority'), { url: 'Priority' }))).not.toMatchObject(
+      shape,
+    );
+    expect(
+      spoilt((fields) => void Object.assign(field(fields, 'referralRequestVersion'), { valueInteger: '5' })),
+    ).not.toMatchObject(shape);
+    expect(
+      spoilt(
+        (fields) => void Object.assign(field(fields, 'patient'), { valueReference: { identifier: { value: '1' } } }),
+      ),
+    ).not.toMatchObject(shape);
   });
 });
 
