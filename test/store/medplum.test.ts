@@ -229,11 +229,22 @@ describe('the probe', () => {
       const { method, path, headers } = request;
       if (path.endsWith('metadata'))
         return json(200, { resourceType: 'CapabilityStatement', fhirVersion: '4.0.1' })(request, response);
+      if (method === 'GET' && !path.endsWith('/Basic')) return json(404, outcome)(request, response);
       if (headers['if-match'] !== undefined) return json(412, outcome)(request, response);
       if (/^\/fhir\/R4\/?$/.test(path) || path.endsWith('_search'))
         return json(200, { resourceType: 'Bundle', entry: [] })(request, response);
       return json(method === 'POST' ? 201 : 200, { ...stored, resourceType: 'Basic' })(request, response);
     });
     expect(JSON.stringify(await connect().probe())).toContain('transaction-bundles');
+  });
+
+  test('an access policy that forgets a type is refused with its name', async () => {
+    gateway.answer = toMembers((request, response) => {
+      const { path } = request;
+      if (path.endsWith('metadata'))
+        return json(200, { resourceType: 'CapabilityStatement', fhirVersion: '4.0.1' })(request, response);
+      return json(path.includes('/Slot/') ? 403 : 404, outcome)(request, response);
+    });
+    expect(JSON.stringify(await connect().probe())).toContain('bars it from Slot');
   });
 });

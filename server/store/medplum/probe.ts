@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { Basic, Bundle } from '@medplum/fhirtypes';
 import type { StoreFailure, StoreResult } from '../../core/index.ts';
+import { KEPT_TYPES } from '../embedded/definitions.ts';
 import { failure } from '../embedded/outcome.ts';
 import { isBundle } from '../hapi/resources.ts';
 import { ifMatchOf } from '../hapi/transaction.ts';
@@ -18,7 +19,8 @@ const PROBE_SYSTEM = 'https://ers-fhir.example/Id/probe';
  * to change. Leaves nothing behind. Source: stores.md 0, 5c
  */
 export async function probe(wire: MedplumWire): Promise<StoreResult<void>> {
-  const fault = (await isMedplum(wire)) ?? (await keepsPromises(wire)) ?? (await keepsFiles(wire));
+  const fault =
+    (await isMedplum(wire)) ?? (await letsUsRead(wire)) ?? (await keepsPromises(wire)) ?? (await keepsFiles(wire));
   return fault ?? { ok: true, value: undefined };
 }
 
@@ -38,6 +40,21 @@ async function isMedplum(wire: MedplumWire): Promise<StoreFailure | undefined> {
   )
     return broken('STORE_URL: what answers there is no Medplum: name its address, such as https://api.medplum.example');
   return undefined;
+}
+
+/** An access policy that forgets a type would be noticed only when the first resource of that type comes. */
+async function letsUsRead(wire: MedplumWire): Promise<StoreFailure | undefined> {
+  const id = randomUUID();
+  const asked = await Promise.all(
+    KEPT_TYPES.map((type) => wire.ask('read', (client, options) => client.get(client.fhirUrl(type, id), options))),
+  );
+  const barred = KEPT_TYPES.filter((_, at) => {
+    const answer = asked[at];
+    return answer?.ok === true && answer.value.status === 403;
+  });
+  if (barred.length > 0)
+    return broken(`The access policy of our client bars it from ${barred.join(', ')}: let it read and write them`);
+  return asked.find((answer) => !answer.ok);
 }
 
 async function keepsPromises(wire: MedplumWire): Promise<StoreFailure | undefined> {
