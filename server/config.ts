@@ -1,10 +1,14 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
 import { type Client, readClients } from './access/index.ts';
 import type { SiteService } from './core/index.ts';
 
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', '[::1]', 'localhost']);
+
+const WILDCARD: ReadonlySet<string> = new Set(['0.0.0.0', '::', '[::]']);
 
 /** A value that never prints: logs and errors show `[secret]`. */
 export class Secret {
@@ -66,7 +70,8 @@ export const VARIABLES = {
     meaning: 'Address to bind to; another than loopback needs authentication (AUTH_…) and TLS',
   }),
   PUBLIC_URL: variable(httpUrl.optional(), {
-    meaning: 'Base of links in answers, when a proxy stands in front; else the address that is bound',
+    meaning:
+      'Base of links in answers, when a proxy stands in front or HOST is every address; else the address that is bound',
   }),
   TLS_CERT_FILE: variable(z.string().min(1).optional(), {
     meaning: 'PEM file of the certificate chain, where this server ends TLS itself; else a proxy does (PUBLIC_URL)',
@@ -333,6 +338,10 @@ function serverConfig(environment: Environment, faults: string[]): ServerConfig 
       faults.push(
         `HOST=${values.HOST} is not loopback: patients' data would travel in the clear. Set TLS_CERT_FILE and TLS_KEY_FILE, or the https PUBLIC_URL of the proxy that stands in front.`,
       );
+    if (WILDCARD.has(values.HOST) && values.PUBLIC_URL === undefined)
+      faults.push(
+        `PUBLIC_URL is missing: HOST=${values.HOST} is every address of this machine and no name that a client could use, in links or for its token.`,
+      );
   }
   const remoteStore =
     values.STORE === undefined || values.STORE === 'embedded' ? undefined : remoteStoreOf(values.STORE, values, faults);
@@ -417,7 +426,17 @@ function tlsConfig(
     faults.push('TLS_CERT_FILE and TLS_KEY_FILE go together: set both, or neither.');
   if (certFile === undefined || keyFile === undefined) return undefined;
   const [cert, key] = [readFile('TLS_CERT_FILE', certFile, faults), readFile('TLS_KEY_FILE', keyFile, faults)];
-  return cert === '' || key === '' ? undefined : { cert, key: new Secret(key) };
+  if (cert === '' || key === '') return undefined;
+  try {
+    createSecureContext({ cert, key });
+    if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) return { cert, key: new Secret(key) };
+  } catch {
+    // What OpenSSL says of it helps nobody, and could quote the file.
+  }
+  faults.push(
+    'TLS_CERT_FILE and TLS_KEY_FILE: they are no certificate chain (PEM) and the private key (PEM, without a passphrase) that goes with its first certificate.',
+  );
+  return undefined;
 }
 
 function remoteStoreOf(

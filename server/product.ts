@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, isIPv6 } from 'node:net';
 import { Registry } from 'prom-client';
 import { Agent, type Dispatcher, ProxyAgent } from 'undici';
 import { type ActiveEngine, buildActiveEngine } from './active-engine.ts';
@@ -92,16 +92,21 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
 
   const { tls } = server;
   const listener = tls === undefined ? createServer() : createTlsServer({ cert: tls.cert, key: tls.key.reveal() });
+  // Who comes before the facade stands, waits for it; without a listener they would never be answered.
+  const facadeReady = Promise.withResolvers<RequestListener>();
+  const early: RequestListener = async (req, res) => (await facadeReady.promise)(req, res);
+  listener.on('request', early);
   const bound = await listen(listener, server.port, server.host);
   if (bound === undefined) {
     if (options.store === undefined) await store.close();
     return { ok: false, fault: `PORT: ${server.host}:${server.port} is taken.` };
   }
-  const url = `http${tls === undefined ? '' : 's'}://${server.host}:${bound}`;
+  const url = `http${tls === undefined ? '' : 's'}://${isIPv6(server.host) ? `[${server.host}]` : server.host}:${bound}`;
   const publicUrl = server.publicUrl ?? url;
   const access = server.callers && (await openAccess(server.callers, publicUrl, clock));
   if (typeof access === 'string') {
     listener.close();
+    listener.closeAllConnections();
     if (options.store === undefined) await store.close();
     return { ok: false, fault: access };
   }
@@ -117,7 +122,9 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
     refuseIdentifiersInUrls: server.refuseIdentifiersInUrls,
     ...(server.hints === undefined ? {} : { hintSecret: server.hints.secret.reveal() }),
   });
+  listener.off('request', early);
   listener.on('request', facade);
+  facadeReady.resolve(facade);
   listener.on('clientError', refuseUnparsed);
   const lease = createLease({
     store,

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { makeClientKey } from '../server/access/index.ts';
 import { readConfig, readDemoConfig, Secret, VARIABLES } from '../server/config.ts';
+import { makeCertificate } from './self-signed.ts';
 
 let directory: string;
 let complete: Record<string, string>;
@@ -63,6 +65,39 @@ describe('the environment', () => {
     expect(readDemoConfig({ ID_NAMESPACE_SECRET: 'a secret of sixteen characters', HOST: '0.0.0.0' })).toMatchObject({
       ok: false,
     });
+  });
+
+  test('a bind beyond loopback wants authentication, TLS, and a name where it is every address', async () => {
+    const keep = (name: string, text: string) => {
+      writeFileSync(join(directory, name), text);
+      return join(directory, name);
+    };
+    const { cert, key } = makeCertificate();
+    const { jwks } = await makeClientKey('epr');
+    const clients = keep(
+      'clients.json',
+      JSON.stringify([{ clientId: 'epr', jwks, scopes: ['system/*.rs'], services: 'all' }]),
+    );
+    const issuer = { AUTH_ISSUER: 'https://as.example', AUTH_JWKS_URL: 'https://as.example/jwks' };
+    const tls = { TLS_CERT_FILE: keep('cert.pem', cert), TLS_KEY_FILE: keep('tls-key.pem', key) };
+    const proxy = { PUBLIC_URL: 'https://fhir.trust.example' };
+    const faultsOf = (more: Record<string, string>) => {
+      const read = readConfig({ ...complete, ...more });
+      return read.ok ? [] : read.faults.map((fault) => /loopback: (\w+)/.exec(fault)?.[1] ?? fault.split(' ')[0]);
+    };
+    const there = { HOST: '192.0.2.1' };
+    expect(faultsOf(there)).toEqual(['without', 'patients']);
+    expect(faultsOf({ ...there, ...tls })).toEqual(['without']);
+    expect(faultsOf({ ...there, ...issuer })).toEqual(['patients']);
+    expect(faultsOf({ ...there, ...issuer, PUBLIC_URL: 'http://fhir.trust.example' })).toEqual(['patients']);
+    expect(faultsOf({ ...there, ...issuer, ...tls })).toEqual([]);
+    expect(faultsOf({ ...there, ...issuer, ...proxy })).toEqual([]);
+    expect(faultsOf({ ...there, AUTH_CLIENTS_FILE: clients, ...tls })).toEqual([]);
+    expect(faultsOf({ HOST: '0.0.0.0', ...issuer, ...tls })).toEqual(['PUBLIC_URL']);
+    expect(faultsOf({ HOST: '0.0.0.0', ...issuer, ...tls, ...proxy })).toEqual([]);
+    expect(faultsOf({ ...tls, TLS_KEY_FILE: complete['ERS_PRIVATE_KEY_FILE'] ?? '' })).toEqual(['TLS_CERT_FILE']);
+    expect(faultsOf({ ...issuer, AUTH_JWKS_URL: 'http://as.example/jwks' })).toContain('AUTH_JWKS_URL');
+    expect(faultsOf({ AUTH_ISSUER: 'https://as.example' })).toEqual(['AUTH_ISSUER']);
   });
 
   test('an e-RS beyond this machine is reached by https only, since tokens and patients travel there', () => {

@@ -31,7 +31,7 @@ export async function startProcess(
   const output = () => chunks.join('');
   const url = await until(async () => {
     if (child.exitCode !== null) throw new Error(`it ended: ${output()}`);
-    return /"address":"(http:[^"]+)"/.exec(output())?.[1];
+    return /"address":"(https?:[^"]+)"/.exec(output())?.[1];
   });
   return {
     child,
