@@ -89,7 +89,7 @@ export const VARIABLES = {
   }),
   AUTH_CLIENTS_FILE: variable(z.string().min(1).optional(), {
     meaning:
-      'JSON file of the clients that may come in: `[{"clientId","jwks","scopes","services"}]`; without AUTH_ISSUER this server issues their tokens itself',
+      'JSON file of the clients that may come in: `[{"clientId","jwks","jwksUri","scopes","services"}]`; without AUTH_ISSUER this server issues their tokens itself, with it scopes are a lid on what the issuer gives',
   }),
   AUTH_KEY_FILE: variable(z.string().min(1).optional(), {
     meaning:
@@ -399,9 +399,13 @@ function callersConfig(
       clients,
     };
   if (clients === undefined) return undefined;
-  const keyless = [...clients.values()].find(({ jwks, scopes }) => jwks === undefined || scopes.length === 0);
+  const keyless = [...clients.values()].find(
+    ({ jwks, jwksUri, scopes }) => (jwks ?? jwksUri) === undefined || scopes.length === 0,
+  );
   if (keyless !== undefined)
-    faults.push(`AUTH_CLIENTS_FILE: ${keyless.clientId} needs jwks and scopes, since this server issues its tokens.`);
+    faults.push(
+      `AUTH_CLIENTS_FILE: ${keyless.clientId} needs jwks (or jwksUri) and scopes, since this server issues its tokens.`,
+    );
   const keyFile = values.AUTH_KEY_FILE ?? resolve(values.DATA_DIR, 'auth-key.json');
   return { kind: 'built-in', keyFile, clients, tokenSeconds: TOKEN_SECONDS };
 }

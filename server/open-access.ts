@@ -1,4 +1,5 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { JWK } from 'jose';
 import { createAccess, makeIssuerKey } from './access/index.ts';
@@ -13,7 +14,7 @@ export async function openAccess(callers: CallersConfig, publicUrl: string, cloc
   }
   const key = await keyIn(callers.keyFile);
   if (key === undefined)
-    return 'AUTH_KEY_FILE: the file holds no key, or cannot be made: name a place that this user may write to.';
+    return 'AUTH_KEY_FILE: the file holds no key of this server (EC, P-256, as a JWK), or cannot be made: name a place that this user may write to.';
   return createAccess({ ...callers, key }, publicUrl, clock);
 }
 
@@ -21,14 +22,22 @@ export async function openAccess(callers: CallersConfig, publicUrl: string, cloc
 async function keyIn(path: string): Promise<JWK | undefined> {
   try {
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, JSON.stringify(await makeIssuerKey()), { flag: 'wx', mode: 0o600 });
+    if (!existsSync(path)) {
+      const written = `${path}.${randomUUID()}`;
+      writeFileSync(written, JSON.stringify(await makeIssuerKey()), { flag: 'wx', mode: 0o600 });
+      // A link is there as a whole or not at all: half a key would keep the server from starting ever after.
+      try {
+        linkSync(written, path);
+      } finally {
+        rmSync(written);
+      }
+    }
   } catch (error: unknown) {
     if (!Error.isError(error) || !('code' in error) || error.code !== 'EEXIST') return undefined;
   }
   try {
-    chmodSync(path, 0o600);
     const key = JSON.parse(readFileSync(path, 'utf8')) as JWK;
-    return typeof key.kty === 'string' && typeof key.d === 'string' ? key : undefined;
+    return key.kty === 'EC' && key.crv === 'P-256' && typeof key.d === 'string' ? key : undefined;
   } catch {
     return undefined;
   }

@@ -2,6 +2,7 @@ import { createLocalJWKSet, createRemoteJWKSet, type JWK } from 'jose';
 import type { Access, Clock } from '../core/index.ts';
 import type { Client } from './clients.ts';
 import { createIssuer } from './issuer.ts';
+import { JWKS_PATIENCE } from './remote-keys.ts';
 import { createVerifier } from './verify.ts';
 
 /** Who says who a caller is. */
@@ -23,10 +24,6 @@ export type AccessConfig =
       readonly tokenSeconds: number;
     };
 
-const JWKS_PATIENCE_MS = 5_000;
-/** Keys are fetched anew when one is unknown, but not more often than this (a stranger's token must not make us ask). */
-const JWKS_PAUSE_MS = 30_000;
-
 /** Makes what the facade asks callers by, and what it says of that. */
 export async function createAccess(config: AccessConfig, publicUrl: string, clock: Clock): Promise<Access> {
   const common = {
@@ -38,10 +35,7 @@ export async function createAccess(config: AccessConfig, publicUrl: string, cloc
   };
   if (config.kind === 'issuer') {
     const { issuer, jwksUrl, audience, tokenUrl, clients } = config;
-    const keys = createRemoteJWKSet(new URL(jwksUrl), {
-      timeoutDuration: JWKS_PATIENCE_MS,
-      cooldownDuration: JWKS_PAUSE_MS,
-    });
+    const keys = createRemoteJWKSet(new URL(jwksUrl), JWKS_PATIENCE);
     return {
       authenticate: createVerifier({ issuer, audience, keys, clients, clock }),
       smartConfiguration: {

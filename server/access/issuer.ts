@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import {
   calculateJwkThumbprint,
   createLocalJWKSet,
+  createRemoteJWKSet,
   decodeJwt,
   errors,
   exportJWK,
@@ -10,12 +11,14 @@ import {
   type JSONWebKeySet,
   type JWK,
   type JWTPayload,
+  type JWTVerifyGetKey,
   jwtVerify,
   SignJWT,
 } from 'jose';
 import type { Clock, Grant, TokenIssuer } from '../core/index.ts';
 import type { Client } from './clients.ts';
-import { isCovered } from './scopes.ts';
+import { isOfAddress, JWKS_PATIENCE } from './remote-keys.ts';
+import { commonScopes } from './scopes.ts';
 
 /** What SMART asks of every server; a client may use either. */
 const CLIENT_ALGORITHMS = ['RS384', 'ES384'];
@@ -53,15 +56,11 @@ export async function createIssuer(options: IssuerOptions): Promise<TokenIssuer 
   const { issuer, audience, tokenUrl, key, clients, tokenSeconds, clock } = options;
   const signingKey = await importJWK(key, OWN_ALGORITHM);
   const { d: _, ...published } = key;
-  const keysOf = new Map(
-    [...clients].flatMap(([id, { jwks }]) =>
-      jwks === undefined ? [] : [[id, createLocalJWKSet(jwks as JSONWebKeySet)] as const],
-    ),
-  );
+  const keysOf = new Map([...clients].flatMap(([id, client]) => keysFor(client).map((keys) => [id, keys] as const)));
   /** `jti` → when it may be forgotten: an assertion is good once. */
   const used = new Map<string, number>();
 
-  async function assertedBy(assertion: string): Promise<Client | undefined> {
+  async function assertedBy(assertion: string): Promise<Client | 'keys-unavailable' | undefined> {
     const clientId = claimedBy(assertion);
     const keys = keysOf.get(clientId ?? '');
     const client = clients.get(clientId ?? '');
@@ -78,6 +77,7 @@ export async function createIssuer(options: IssuerOptions): Promise<TokenIssuer 
         requiredClaims: ['exp', 'jti'],
       }));
     } catch (error: unknown) {
+      if (client.jwksUri !== undefined && isOfAddress(error)) return 'keys-unavailable';
       if (error instanceof errors.JOSEError || error instanceof TypeError) return undefined;
       throw error;
     }
@@ -92,12 +92,16 @@ export async function createIssuer(options: IssuerOptions): Promise<TokenIssuer 
   }
 
   async function grant(form: URLSearchParams): Promise<Grant> {
-    const one = (name: string) => (form.getAll(name).length === 1 ? (form.get(name) ?? '') : '');
+    const one = (name: string) => form.get(name) ?? '';
+    if (new Set(form.keys()).size < form.size)
+      return refused(400, 'invalid_request', 'A parameter stands there twice: send each once.');
     if (one('grant_type') !== 'client_credentials')
       return refused(400, 'unsupported_grant_type', 'grant_type is client_credentials.');
     if (one('client_assertion_type') !== ASSERTION_TYPE)
       return refused(401, 'invalid_client', `client_assertion_type is ${ASSERTION_TYPE}.`);
     const client = await assertedBy(one('client_assertion'));
+    if (client === 'keys-unavailable')
+      return refused(503, 'temporarily_unavailable', "The client's jwksUri does not answer with its keys: try later.");
     if (client === undefined)
       return refused(
         401,
@@ -107,7 +111,7 @@ export async function createIssuer(options: IssuerOptions): Promise<TokenIssuer 
     const asked = one('scope')
       .split(' ')
       .filter((scope) => scope !== '');
-    const scopes = (asked.length === 0 ? client.scopes : asked).filter((scope) => isCovered(scope, client.scopes));
+    const scopes = asked.length === 0 ? client.scopes : commonScopes(asked, client.scopes);
     if (scopes.length === 0)
       return refused(400, 'invalid_scope', `This client may ask for: ${client.scopes.join(' ')}`);
     const issuedAt = Math.floor(clock.now().getTime() / 1000);
@@ -127,6 +131,11 @@ export async function createIssuer(options: IssuerOptions): Promise<TokenIssuer 
   }
 
   return { grant, jwks: { keys: [{ ...published, use: 'sig' }] } };
+}
+
+function keysFor({ jwks, jwksUri }: Client): JWTVerifyGetKey[] {
+  if (jwksUri !== undefined) return [createRemoteJWKSet(new URL(jwksUri), JWKS_PATIENCE)];
+  return jwks === undefined ? [] : [createLocalJWKSet(jwks as JSONWebKeySet)];
 }
 
 const refused = (status: number, error: string, text: string): Grant => ({

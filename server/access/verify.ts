@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import type { Authenticate, Caller, Clock, Identification } from '../core/index.ts';
 import type { Client } from './clients.ts';
+import { isOfAddress } from './remote-keys.ts';
+import { commonScopes } from './scopes.ts';
 
 /** Signatures by a private key only: with a shared secret whoever can check a token could make one (RFC 8725 3.1). */
 export const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384'];
@@ -88,8 +90,7 @@ function refusalOf(error: unknown): Identification {
   if (error instanceof errors.JWTExpired) return refused('token-invalid', 'The token has expired: get a new one.');
   if (error instanceof errors.JWTClaimValidationFailed)
     return refused('token-invalid', `The token's ${error.claim} is not what it must be here.`);
-  if (error instanceof errors.JWKSTimeout || !(error instanceof errors.JOSEError) || error.code === 'ERR_JOSE_GENERIC')
-    return { ok: false, code: 'issuer-unavailable', challenge: CHALLENGE };
+  if (isOfAddress(error)) return { ok: false, code: 'issuer-unavailable', challenge: CHALLENGE };
   return refused('token-invalid', 'The token is not one that the issuer signed.');
 }
 
@@ -104,5 +105,8 @@ function callerOf(payload: JWTPayload, clientId: string, client: Client | undefi
   const user = typeof fhirUser === 'string' ? fhirUser : isUser ? sub : undefined;
   const scopes = typeof scope === 'string' ? scope.split(' ') : Array.isArray(scope) ? scope.map(String) : [];
   const services = client === undefined || client.services === 'all' ? 'all' : new Set(client.services);
-  return Object.freeze({ clientId, user, scopes: scopes.filter((one) => one !== ''), services });
+  const granted = scopes.filter((one) => one !== '');
+  // What the file allows is a lid on what the issuer gives; where it names no scopes, the issuer decides.
+  const isLidded = client !== undefined && client.scopes.length > 0;
+  return Object.freeze({ clientId, user, scopes: isLidded ? commonScopes(granted, client.scopes) : granted, services });
 }

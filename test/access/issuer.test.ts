@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, statSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -6,6 +7,7 @@ import { decodeJwt } from 'jose';
 import { createAccess, makeClientKey, makeIssuerKey, readClients, tokenRequest } from '../../server/access/index.ts';
 import type { Clock } from '../../server/core/index.ts';
 import { openAccess } from '../../server/open-access.ts';
+import { startKeys } from './issuers.ts';
 
 const PUBLIC_URL = 'https://facade.example';
 const TOKEN_URL = `${PUBLIC_URL}/auth/token`;
@@ -78,6 +80,42 @@ describe('the built-in issuer', () => {
     expect((await grant(old)).status).toBe(401);
   });
 
+  test('grants the narrower of what is asked for and what the client may have, level and letters kept', async () => {
+    const scopes = ['system/Task.rs', 'system/Task.u', 'user/Patient.read', 'ers/operator'];
+    const { grant, request } = await site({ scopes });
+    const granted = async (scope: string) => (await grant(await request({ scope }))).body['scope'];
+    expect(await granted('system/*.rs')).toBe('system/Task.rs');
+    expect(await granted('system/*.cruds')).toBe('system/Task.rs system/Task.u');
+    expect(await granted('system/Task.read')).toBe('system/Task.read');
+    expect(await granted('user/*.s system/Patient.r ers/operator')).toBe('user/Patient.s ers/operator');
+    expect(await granted('system/Patient.rs system/Task.d openid')).toBeUndefined();
+  });
+
+  test('refuses a parameter that stands there twice, whichever it is', async () => {
+    const { grant, request } = await site();
+    const form = await request({ scope: 'system/Task.rs' });
+    form.append('scope', 'system/*.rs');
+    expect(await grant(form)).toMatchObject({ status: 400, body: { error: 'invalid_request' } });
+  });
+
+  test('takes the keys of a client from its address, and says when that does not answer', async () => {
+    const { own, jwks } = await makeClientKey('epr');
+    await using keys = await startKeys(() => jwks);
+    const read = readClients(
+      JSON.stringify([{ clientId: 'epr', jwksUri: keys.url, scopes: ['system/*.rs'], services: 'all' }]),
+    );
+    if (!read.ok) throw new Error(read.faults.join());
+    const clock: Clock = { now: () => new Date(), monotonicMs: () => 0, sleep: async () => undefined };
+    const config = { kind: 'built-in', key: await makeIssuerKey(), clients: read.clients, tokenSeconds: 300 } as const;
+    const grant = async () => {
+      const { issuer } = await createAccess(config, PUBLIC_URL, clock);
+      return issuer?.grant(await tokenRequest(own, { tokenUrl: TOKEN_URL, scope: undefined, nowMs: Date.now() }));
+    };
+    expect(await grant()).toMatchObject({ status: 200 });
+    await keys[Symbol.asyncDispose]();
+    expect(await grant()).toMatchObject({ status: 503, body: { error: 'temporarily_unavailable' } });
+  });
+
   test.each([
     ['another grant', { grant_type: 'password' }, 400, 'unsupported_grant_type'],
     ['no assertion', { client_assertion: '' }, 401, 'invalid_client'],
@@ -125,6 +163,19 @@ describe('the built-in issuer', () => {
     expect(JSON.parse(readFileSync(keyFile, 'utf8'))).toHaveProperty('d');
   });
 
+  test.each([
+    ['half a key', '{"kty":"EC","crv":"P-2'],
+    ['a public key', JSON.stringify({ kty: 'EC', crv: 'P-256', x: 'x', y: 'y' })],
+    ['another kind of key', JSON.stringify({ kty: 'RSA', n: 'n', e: 'AQAB', d: 'd' })],
+  ])('does not start with %s in its file, nor writes another over it', async (_, text) => {
+    const keyFile = join(mkdtempSync(join(tmpdir(), 'ers-fhir-issuer-')), 'auth-key.json');
+    writeFileSync(keyFile, text);
+    const callers = { kind: 'built-in', keyFile, clients: new Map(), tokenSeconds: 300 } as const;
+    const clock: Clock = { now: () => new Date(), monotonicMs: () => 0, sleep: async () => undefined };
+    expect(await openAccess(callers, PUBLIC_URL, clock)).toMatch(/^AUTH_KEY_FILE: /);
+    expect(readFileSync(keyFile, 'utf8')).toBe(text);
+  });
+
   test('names the client in the token, and nothing of a patient or a person', async () => {
     const { grant, request } = await site();
     const { body } = await grant(await request());
@@ -133,6 +184,10 @@ describe('the built-in issuer', () => {
     );
   });
 });
+
+const publicKeyOn = (namedCurve: string) =>
+  generateKeyPairSync('ec', { namedCurve }).publicKey.export({ format: 'jwk' });
+const [P256, P384] = [publicKeyOn('P-256'), publicKeyOn('P-384')];
 
 describe('the file of clients', () => {
   const entry = { clientId: 'epr', scopes: ['system/*.rs'], services: ['70101'] };
@@ -152,6 +207,22 @@ describe('the file of clients', () => {
       'a private key',
       JSON.stringify([{ ...entry, jwks: { keys: [{ kty: 'EC', crv: 'P-384', x: 'x', y: 'y', d: 'd' }] } }]),
       /private key/,
+    ],
+    [
+      'a key on another curve',
+      JSON.stringify([{ ...entry, jwks: { keys: [P256] } }]),
+      /epr: jwks holds a key that is neither/,
+    ],
+    [
+      'a key that is no point of its curve',
+      JSON.stringify([{ ...entry, jwks: { keys: [{ kty: 'EC', crv: 'P-384', x: 'AAAA', y: 'AAAA' }] } }]),
+      /epr: jwks holds a key that is neither/,
+    ],
+    ['keys had in the clear', JSON.stringify([{ ...entry, jwksUri: 'http://epr.example/jwks' }]), /begin with https/],
+    [
+      'keys given twofold',
+      JSON.stringify([{ ...entry, jwksUri: 'https://epr.example/jwks', jwks: { keys: [P384] } }]),
+      /not both/,
     ],
     [
       'a key that both sides share',

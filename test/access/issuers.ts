@@ -38,15 +38,11 @@ export async function startSiteIssuer(audience: string, now: () => Date): Promis
   };
   let key = await makeKey();
   let asked = 0;
-  const server = createServer((_req, res) => {
+  const served = await startKeys(() => {
     asked += 1;
-    res.setHeader('Content-Type', 'application/json');
-    res.end(JSON.stringify({ keys: [key.jwk] }));
+    return { keys: [key.jwk] };
   });
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const issuer = new URL(served.url).origin;
   const seconds = () => Math.floor(now().getTime() / 1000);
   const payload = (wish: TokenWish = {}) => ({
     client_id: wish.clientId ?? 'epr',
@@ -84,6 +80,21 @@ export async function startSiteIssuer(audience: string, now: () => Date): Promis
         .setProtectedHeader({ alg: 'HS256', kid: key.jwk.kid ?? '' })
         .sign(secret);
     },
+    [Symbol.asyncDispose]: () => served[Symbol.asyncDispose](),
+  };
+}
+
+/** Keys at an address, on any path of it. */
+export async function startKeys(keys: () => object): Promise<AsyncDisposable & { readonly url: string }> {
+  const server = createServer((_req, res) => {
+    res.setHeader('Content-Type', 'application/json');
+    res.end(JSON.stringify(keys()));
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       server.close();

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { CapabilityStatement, OperationOutcome } from '@medplum/fhirtypes';
 import { type Interaction, interactionsOf, SERVED_TYPES, servedOperations } from '../../conformance/index.ts';
-import { createAccess } from '../../server/access/index.ts';
+import { createAccess, readClients } from '../../server/access/index.ts';
 import { NEED_OF_OPERATION } from '../../server/facade/permit.ts';
 import { startFacade, type World } from '../facade/world.ts';
-import { type SiteIssuer, startSiteIssuer } from './issuers.ts';
+import { type SiteIssuer, startSiteIssuer, type TokenWish } from './issuers.ts';
 
 /** A request of each route: by the tables that the router and the CapabilityStatement read. */
 interface Row {
@@ -184,6 +184,45 @@ describe('a search', () => {
       403,
       expect.stringContaining('system/Patient.r'),
     ]);
+  });
+});
+
+describe('a client of the file', () => {
+  const accessFor = (more: object) => {
+    const read = readClients(JSON.stringify([{ clientId: 'epr', services: 'all', ...more }]));
+    if (!read.ok) throw new Error(read.faults.join());
+    const { issuer, jwksUrl } = site;
+    const clock = { now: () => new Date('2026-01-02T09:30:00Z'), monotonicMs: () => 0, sleep: async () => undefined };
+    return createAccess(
+      { kind: 'issuer', issuer, jwksUrl, audience: AUDIENCE, tokenUrl: undefined, clients: read.clients },
+      'https://facade.example',
+      clock,
+    );
+  };
+  const as = async (wish: TokenWish) => ({ authorization: `Bearer ${await site.token(wish)}` });
+
+  test('comes in with its services, and whom the file does not name is refused: 403', async () => {
+    const access = await accessFor({ services: ['11002'] });
+    expect(await access.authenticate(await as({}))).toMatchObject({
+      ok: true,
+      caller: { services: new Set(['11002']), scopes: ['system/*.rs', 'system/Task.u', 'ers/operator'] },
+    });
+    await using limited = await startFacade({ access });
+    const answer = await fetch(`${limited.fhir}/Task`, { headers: await as({ clientId: 'stranger' }) });
+    const { issue } = (await answer.json()) as OperationOutcome;
+    expect([answer.status, issue?.[0]?.details?.coding?.[0]?.code, answer.headers.get('www-authenticate')]).toEqual([
+      403,
+      'client-unknown',
+      expect.stringContaining('insufficient_scope'),
+    ]);
+  });
+
+  test('has no more than its scopes there, whatever its issuer gives it', async () => {
+    const access = await accessFor({ scopes: ['system/Task.rs'] });
+    expect(await access.authenticate(await as({ scope: 'system/*.cruds ers/operator' }))).toMatchObject({
+      ok: true,
+      caller: { scopes: ['system/Task.rs'] },
+    });
   });
 });
 
