@@ -59,6 +59,15 @@ export function permit(route: Route, caller: Caller): Refusal | undefined {
   return isGranted(caller, need.type, need.letter) ? undefined : insufficient(`system/${need.type}.${need.letter}`);
 }
 
+/** Refuses a search that looks into a type which the caller may not search. */
+export function permitLooks(types: Iterable<ServedType>, caller: Caller): Refusal | undefined {
+  for (const type of types) {
+    if (type === 'AuditEvent' && !caller.scopes.includes('ers/operator')) return insufficient('ers/operator');
+    if (type !== 'AuditEvent' && !isGranted(caller, type, 's')) return insufficient(`system/${type}.s`);
+  }
+  return undefined;
+}
+
 /** Refuses an answer in which something stands that the caller may not read: what a search includes is read, too. */
 export function permitAnswer(answer: Answer, caller: Caller): Refusal | undefined {
   const { body } = answer;

@@ -2,9 +2,11 @@ import type { Bundle, BundleEntry, Resource } from '@medplum/fhirtypes';
 import { isConformanceType, isServedType, type ServedType } from '../../conformance/index.ts';
 import type { SearchPage, Store, Stored, StoreResult } from '../core/index.ts';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
+import { typesLookedInto } from './looked-into.ts';
 import { readPreferences } from './negotiate.ts';
 import { ignoredParameters, refuse, refuseForStore } from './outcome.ts';
 import type { PagePoint } from './paging-token.ts';
+import { permitLooks } from './permit.ts';
 import { conditionOf, isOpen, type Limit, markOf, reachedOf } from './reach.ts';
 import { includedTypes, refuseForeignLinks } from './reach-links.ts';
 import type { Call, FacadeRoom, RouteOf } from './room.ts';
@@ -18,6 +20,8 @@ export async function search(room: FacadeRoom, call: Call<RouteOf<'search'>>): P
   const { type } = call.route;
   const point = findPoint(room, call);
   if (isRefusal(point)) return point;
+  const beyond = permitLooks(typesLookedInto(type, point.query, hasCustomOf(room)), call.caller);
+  if (beyond) return beyond;
   const page = isConformanceType(type)
     ? await searchPublished(room, type, point)
     : await room.store.search(type, limitedQuery(type, point.query, call.limit), point.next);
@@ -76,6 +80,8 @@ async function onlyReached(
   return reached.ok ? { ok: true, value: resources.filter(({ id }) => reached.value.has(id)) } : reached;
 }
 
+const hasCustomOf = ({ store }: FacadeRoom): boolean => store.capabilities.customSearchParameters;
+
 function findPoint(room: FacadeRoom, call: Call<RouteOf<'search'>>): PagePoint | Refusal {
   const { type } = call.route;
   const token = call.query.get(PAGE);
@@ -89,7 +95,7 @@ function findPoint(room: FacadeRoom, call: Call<RouteOf<'search'>>): PagePoint |
     for (const [name, value] of new URLSearchParams(call.body)) parameters.append(name, value);
   }
   const checked = checkSearch(type, parameters, {
-    hasCustom: room.store.capabilities.customSearchParameters,
+    hasCustom: hasCustomOf(room),
     isLenient: readPreferences(call.headers).isLenient,
     defaultCount: room.limits.defaultCount,
     maxCount: room.limits.maxCount,

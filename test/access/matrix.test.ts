@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { CapabilityStatement, OperationOutcome } from '@medplum/fhirtypes';
+import type { Bundle, CapabilityStatement, OperationOutcome } from '@medplum/fhirtypes';
 import { type Interaction, interactionsOf, SERVED_TYPES, servedOperations } from '../../conformance/index.ts';
 import { createAccess, readClients } from '../../server/access/index.ts';
 import { NEED_OF_OPERATION } from '../../server/facade/permit.ts';
@@ -184,6 +184,42 @@ describe('a search', () => {
       403,
       expect.stringContaining('system/Patient.r'),
     ]);
+  });
+
+  test.each([
+    ['a chain', 'patient.birthdate=1970-01-01', 'system/Patient.s'],
+    ['a chain that names its type', 'focus:ServiceRequest.status=active', 'system/ServiceRequest.s'],
+    ['a chain of chains', 'focus:ServiceRequest.patient.birthdate=1970-01-01', 'system/ServiceRequest.s'],
+    ['_has', '_has:Provenance:target:recorded=gt2020', 'system/Provenance.s'],
+    ['_has of what operators alone may see', '_has:AuditEvent:entity:date=gt2020', 'ers/operator'],
+  ])(
+    'that looks by %s into what the caller may not search is refused: values could be guessed',
+    async (_, query, needed) => {
+      const search = async (scope: string) => {
+        const token = await site.token({ scope });
+        const asked = { headers: { Authorization: `Bearer ${token}` } };
+        const answer = await fetch(`${world.fhir}/Task?${query}`, asked);
+        return [answer.status, answer.headers.get('www-authenticate') ?? ''];
+      };
+      expect(await search('system/Task.rs')).toEqual([403, expect.stringContaining(`scope="${needed}"`)]);
+      expect((await search('system/*.rs ers/operator'))[0]).toBe(200);
+    },
+  );
+
+  test('is refused by POST and on a page that somebody else was given, too', async () => {
+    const [all, tasks] = [await site.token({ scope: 'system/*.rs' }), await site.token({ scope: 'system/Task.rs' })];
+    const posted = await fetch(`${world.fhir}/Task/_search`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${tasks}`, 'Content-Type': 'application/x-www-form-urlencoded' },
+      body: 'patient.identifier=9990000018',
+    });
+    expect(posted.status).toBe(403);
+    const asked = { headers: { Authorization: `Bearer ${all}` } };
+    const given = (await (await fetch(`${world.fhir}/Task?patient.identifier=9990000018`, asked)).json()) as Bundle;
+    const [self] = given.link ?? [];
+    expect(self?.url).toContain('_page=');
+    const stolen = await fetch(self?.url ?? '', { headers: { Authorization: `Bearer ${tasks}` } });
+    expect([400, 403]).toContain(stolen.status);
   });
 });
 
