@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Bundle, CapabilityStatement, OperationOutcome } from '@medplum/fhirtypes';
 import { type Interaction, interactionsOf, SERVED_TYPES, servedOperations } from '../../conformance/index.ts';
-import { createAccess, readClients } from '../../server/access/index.ts';
+import { createAccess, makeIssuerKey, readClients } from '../../server/access/index.ts';
 import { NEED_OF_OPERATION } from '../../server/facade/permit.ts';
 import { startFacade, type World } from '../facade/world.ts';
 import { type SiteIssuer, startSiteIssuer, type TokenWish } from './issuers.ts';
@@ -106,6 +106,17 @@ async function ask({ method, path }: Row, token: string | undefined) {
 const refusal = (row: Row, status: number, code: string) =>
   row.method === 'HEAD' ? { status, code: undefined, type: undefined } : { status, code, type: 'OperationOutcome' };
 
+/** Routes that ask for no bearer token: codes, counts, public keys, and the store's hints, which have a secret of their own. */
+const OUTSIDE = [
+  '/auth/jwks',
+  '/auth/token',
+  '/fhir/R4/.well-known/smart-configuration',
+  '/health/live',
+  '/health/ready',
+  '/hints/store',
+  '/metrics',
+];
+
 const BAD: readonly [string, () => Promise<string | undefined>, string][] = [
   ['no token', async () => undefined, 'token-missing'],
   ['an expired token', () => site.token({ expiresIn: -60 }), 'token-invalid'],
@@ -173,6 +184,23 @@ describe('every route', () => {
   });
 });
 
+describe('what asks for no token', () => {
+  test('is named here, every route of it: a new one outside of the FHIR base has nobody at its door', async () => {
+    const read = readClients(JSON.stringify([{ clientId: 'epr', services: 'all' }]));
+    if (!read.ok) throw new Error(read.faults.join());
+    const access = await createAccess(
+      { kind: 'built-in', key: await makeIssuerKey(), clients: read.clients, tokenSeconds: 300 },
+      'https://facade.example',
+      { now: () => new Date(), monotonicMs: () => 0, sleep: async () => undefined },
+    );
+    await using open = await startFacade({ access, hintSecret: 'a secret of the store here' });
+    const { stack } = open.app.router as unknown as { stack: readonly { route?: { path: string } }[] };
+    expect(stack.flatMap(({ route }) => (route === undefined ? [] : [route.path])).toSorted()).toEqual(OUTSIDE);
+    // Those without a path: the trace, the host, the two of the FHIR base, what is nowhere, what went wrong.
+    expect(stack.filter(({ route }) => route === undefined)).toHaveLength(6);
+  });
+});
+
 describe('a search', () => {
   test('that includes what the caller may not read is refused, and the scope is named', async () => {
     const token = await site.token({ scope: 'system/Task.rs' });
@@ -222,6 +250,8 @@ describe('a search', () => {
     expect([400, 403]).toContain(stolen.status);
   });
 });
+
+// What a client may have of its own services, and of no other's: test/facade/services.test.ts, over the same routes.
 
 describe('a client of the file', () => {
   const accessFor = (more: object) => {

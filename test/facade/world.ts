@@ -57,6 +57,7 @@ export interface FakeEngine extends Engine {
 export interface World extends AsyncDisposable {
   readonly url: string;
   readonly fhir: string;
+  readonly app: ReturnType<typeof createFacade>;
   readonly store: Store;
   readonly engine: FakeEngine;
   readonly alerts: Alerts;
@@ -319,24 +320,23 @@ export async function startFacade(options: FacadeWorldOptions = {}): Promise<Wor
   });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   server.on('clientError', refuseUnparsed);
-  server.on(
-    'request',
-    createFacade({
-      store: saying(store, { ...store.capabilities, ...capabilities }, calls),
-      engine,
-      alerts,
-      clock,
-      log: { info: write('info'), warn: write('warn'), error: write('error') },
-      publicUrl: url,
-      registry: new Registry(),
-      secret: 'a secret of this test',
-      version: '0.1.0',
-      ...rest,
-    }),
-  );
+  const app = createFacade({
+    store: saying(store, { ...store.capabilities, ...capabilities }, calls),
+    engine,
+    alerts,
+    clock,
+    log: { info: write('info'), warn: write('warn'), error: write('error') },
+    publicUrl: url,
+    registry: new Registry(),
+    secret: 'a secret of this test',
+    version: '0.1.0',
+    ...rest,
+  });
+  server.on('request', app);
   return {
     url,
     fhir: `${url}/fhir/R4`,
+    app,
     store,
     engine,
     alerts,
