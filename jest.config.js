@@ -12,6 +12,8 @@ export default {
   ],
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '\\.ts$': '<rootDir>/test/strip-types.js' },
+  globalSetup: '<rootDir>/test/safety/begin-run.ts',
+  globalTeardown: '<rootDir>/test/safety/judge-run.ts',
   maxWorkers: 2,
   testTimeout: 20_000,
 };

@@ -44,6 +44,7 @@ import { createFacade } from '../../server/facade/index.ts';
 import { createLanding, type Landing } from '../../server/landing/index.ts';
 import { openEmbeddedStore, readRecord } from '../../server/store/index.ts';
 import { type Simulator, startSimulator } from '../../simulator/index.ts';
+import { hear } from '../safety/canary.ts';
 import { businessStatusOf, signIn } from '../sign-in.ts';
 
 /** Dispatch with its real neighbours and the simulator; worklists are read on demand, so that a test says when. */
@@ -121,6 +122,7 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
   const lines: string[] = [];
   const note = (event: string, fields?: object) => {
     lines.push(JSON.stringify({ event, ...fields }));
+    hear({ event, ...fields });
   };
   const log: Log = { info: note, warn: note, error: note };
   const ids = idSpace('ward');

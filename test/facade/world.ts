@@ -32,6 +32,7 @@ import {
 } from '../../server/core/index.ts';
 import { createFacade, type FacadeOptions, refuseUnparsed } from '../../server/facade/index.ts';
 import { openEmbeddedStore, readRecord, writeRecord } from '../../server/store/index.ts';
+import { hear } from '../safety/canary.ts';
 
 /** Synthetic: a number of the range that the NHS sets aside for tests. */
 export const NHS_NUMBER = '9990000018';
@@ -260,6 +261,7 @@ export async function startFacade(options: FacadeWorldOptions = {}): Promise<Wor
     (level: string) =>
     (event: string, fields: LogFields = {}) => {
       log.push({ level, event, ...fields });
+      hear({ event, ...fields });
     };
   const put = async <T extends Resource>(resource: T & { id: string }) => {
     const stored = await store.update(resource);

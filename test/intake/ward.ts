@@ -23,6 +23,7 @@ import { createIntake, type Intake } from '../../server/intake/index.ts';
 import { createLanding, type Landing } from '../../server/landing/index.ts';
 import { openEmbeddedStore } from '../../server/store/index.ts';
 import { createStillClock, type Simulator, startSimulator } from '../../simulator/index.ts';
+import { hear } from '../safety/canary.ts';
 
 export const CLINICAL = [
   'Patient',
@@ -107,6 +108,7 @@ export async function startWard(options: WardOptions = {}): Promise<Ward> {
     (level: LogLine['level']) =>
     (event: string, fields: LogFields = {}) => {
       log.push({ level, event, ...fields });
+      hear({ event, ...fields });
     };
   const logger: Log = { info: at('info'), warn: at('warn'), error: at('error') };
   const services: SiteService[] = simulator.services

@@ -31,13 +31,13 @@ export const DECISIONS = [
       add('/statusReason', {
         coding: [{ system: CODE_SYSTEM.appointmentCancellationReason, code: 'SERVICE_INAPPROPRIATE' }],
       }),
-      add('/note', [{ text: 'Please refer to the community clinic.' }]),
+      add('/note', [{ text: 'Please refer to the community clinic of Zqcanary.' }]),
       add('/output', [parameter('appointment-cancelled-in-pas', { valueBoolean: true })]),
     ],
     endpoint: 'A014',
     body: {
       rejectionReason: 'SERVICE_INAPPROPRIATE',
-      rejectionComments: 'Please refer to the community clinic.',
+      rejectionComments: 'Please refer to the community clinic of Zqcanary.',
       appointmentCancelledInPAS: true,
     },
     state: 'REJECTED',
@@ -49,13 +49,13 @@ export const DECISIONS = [
     patch: [
       status('accepted'),
       add('/statusReason', reviewOutcome('CANCEL_APPOINTMENT_ACTION_LATER')),
-      add('/note', [{ text: 'Rebook into the rapid access clinic.' }]),
+      add('/note', [{ text: 'Rebook into the rapid access clinic of Zqcanary.' }]),
       add('/output', [
         parameter('priority', { valueCodeableConcept: { coding: [{ system: CODE_SYSTEM.priority, code: 'URGENT' }] } }),
       ]),
     ],
     endpoint: 'A022',
-    body: { comments: 'Rebook into the rapid access clinic.', priority: 'URGENT' },
+    body: { comments: 'Rebook into the rapid access clinic of Zqcanary.', priority: 'URGENT' },
     state: 'TRIAGED_PROVIDER_TO_ACTION',
     businessStatus: 'redirected',
   },

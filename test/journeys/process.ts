@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
+import { hear } from '../safety/canary.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
@@ -39,7 +40,10 @@ export async function startProcess(
     output,
     async end(signal) {
       child.kill(signal);
-      return ended;
+      const how = await ended;
+      // What it says to its user (the demo's curl lines) is no log.
+      for (const line of output().split('\n')) if (line.startsWith('{')) hear(line);
+      return how;
     },
   };
 }

@@ -7,6 +7,7 @@ import { type RemoteStoreConfig, Secret } from '../../server/config.ts';
 import { type Log, type LogFields, type SiteService, type Store, systemClock } from '../../server/core/index.ts';
 import { type Product, startProduct } from '../../server/product.ts';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../simulator/index.ts';
+import { hear } from '../safety/canary.ts';
 import { signIn } from '../sign-in.ts';
 
 /** A line that the product logged. */
@@ -33,6 +34,8 @@ export interface World extends AsyncDisposable {
   readonly product: Product;
   readonly fhir: string;
   readonly log: readonly LogLine[];
+  /** Where its embedded store is. */
+  readonly directory: string;
   /** Every worklist read and reconciled, every due decision dealt with. */
   settled(): Promise<void>;
   /** The simulator's control door. */
@@ -126,6 +129,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const world: World = {
     simulator,
     log,
+    directory,
     get product() {
       return product;
     },
@@ -206,6 +210,7 @@ function recorder(lines: LogLine[]): Log {
     (level: LogLine['level']) =>
     (event: string, fields: LogFields = {}) => {
       lines.push({ level, event, ...fields });
+      hear({ event, ...fields });
     };
   return { info: at('info'), warn: at('warn'), error: at('error') };
 }
