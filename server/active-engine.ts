@@ -120,6 +120,7 @@ export function buildActiveEngine(options: ActiveEngineOptions): ActiveEngine {
     send: (taskId, session) => dispatch.send(taskId, session),
     signAndSend: (session, wish) => dispatch.signAndSend(session, wish),
     waiting: (session) => dispatch.waiting(session),
+    openSession: (idToken) => dispatch.openSession(idToken),
     reopen: (taskId) => dispatch.reopen(taskId),
     wake: (taskId) => dispatch.wake(taskId),
     async reconcile() {

@@ -168,6 +168,11 @@ export const VARIABLES = {
     unit: 'bytes',
     meaning: 'Largest attachment that is fetched',
   }),
+  CIS2_ISSUER: variable(ersUrl.optional(), {
+    meaning:
+      'NHS CIS2, up to the path of its issuer: clinicians then sign in at /sign-in; its client authenticates with the key of e-RS',
+  }),
+  CIS2_CLIENT_ID: variable(z.string().min(1).optional(), { meaning: 'Client id by which CIS2 knows this server' }),
   HTTPS_PROXY: variable(httpUrl.optional(), { meaning: 'Proxy for calls to e-RS' }),
   LOG_LEVEL: variable(z.enum(['info', 'warn', 'error']), { default: 'info', meaning: 'Least level that is logged' }),
   SIMULATOR_PORT: variable(wholeNumber(0, 65_535), {
@@ -236,6 +241,8 @@ export interface ErsConfig {
   readonly requestsPerSecond: number | undefined;
   readonly pollsPerDay: number | undefined;
   readonly proxy: string | undefined;
+  /** Where clinicians sign in; absent: their sessions come from elsewhere. */
+  readonly cis2?: { readonly issuer: string; readonly clientId: string };
 }
 
 export interface Config {
@@ -286,6 +293,8 @@ const ERS_NAMES = [
   'ERS_SERVICES',
   'ERS_REQUESTS_PER_SECOND',
   'ERS_POLLS_PER_DAY',
+  'CIS2_ISSUER',
+  'CIS2_CLIENT_ID',
 ] as const;
 /** Reads the values of some variables; every fault is collected, none stops the reading. */
 function readValues<N extends VariableName>(environment: Environment, names: readonly N[], faults: string[]) {
@@ -546,6 +555,9 @@ export function readConfig(environment: Environment): ReadConfig<Config> {
   if (privateKeyPem !== '' && !privateKeyPem.includes('-----BEGIN PRIVATE KEY-----')) {
     faults.push('ERS_PRIVATE_KEY_FILE holds no PKCS 8 private key (-----BEGIN PRIVATE KEY-----).');
   }
+  const { CIS2_ISSUER: issuer, CIS2_CLIENT_ID: clientId } = values;
+  if ((issuer === undefined) !== (clientId === undefined))
+    faults.push('CIS2_ISSUER and CIS2_CLIENT_ID go together: set both, or neither.');
   if (faults.length > 0) return { ok: false, faults };
   const ers: ErsConfig = Object.freeze({
     baseUrl: values.ERS_BASE_URL,
@@ -558,6 +570,7 @@ export function readConfig(environment: Environment): ReadConfig<Config> {
     requestsPerSecond: values.ERS_REQUESTS_PER_SECOND,
     pollsPerDay: values.ERS_POLLS_PER_DAY,
     proxy: environment['HTTPS_PROXY'],
+    ...(issuer === undefined || clientId === undefined ? {} : { cis2: { issuer, clientId } }),
   });
   return { ok: true, config: Object.freeze({ server, ers }) };
 }

@@ -64,6 +64,7 @@ export async function startDemo(options: {
       requestsPerSecond: options.requestsPerSecond,
       pollsPerDay: undefined,
       proxy: undefined,
+      cis2: simulator.cis2,
     },
     standingSession: signedIn(simulator),
     async close() {

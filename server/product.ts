@@ -22,6 +22,7 @@ import { createFacade, HINT_PATH, refuseUnparsed } from './facade/index.ts';
 import { createLease } from './lease/index.ts';
 import { openAccess } from './open-access.ts';
 import { openStore } from './open-store.ts';
+import { createSignIn } from './sign-in/index.ts';
 
 export interface ProductOptions {
   readonly server: ServerConfig;
@@ -110,6 +111,22 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
     if (options.store === undefined) await store.close();
     return { ok: false, fault: access };
   }
+  const signInPages = ({ issuer, clientId }: { issuer: string; clientId: string }) =>
+    createSignIn({
+      clock,
+      log,
+      engine,
+      publicUrl,
+      cis2: {
+        issuer,
+        clientId,
+        keyId: ersConfig.keyId,
+        privateKeyPem: ersConfig.privateKeyPem.reveal(),
+        redirectUri: `${publicUrl}/sign-in/callback`,
+        clock,
+        dispatcher,
+      },
+    });
   const facade = createFacade({
     ...shared,
     engine,
@@ -118,6 +135,7 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
     secret,
     publicUrl,
     ...(access === undefined ? {} : { access }),
+    ...(ersConfig.cis2 === undefined ? {} : { signIn: signInPages(ersConfig.cis2) }),
     version: options.version,
     refuseIdentifiersInUrls: server.refuseIdentifiersInUrls,
     ...(server.hints === undefined ? {} : { hintSecret: server.hints.secret.reveal() }),
@@ -201,6 +219,7 @@ function engineInCharge(active: () => ActiveEngine | undefined, mayStandBy: () =
     send: async (taskId, session) => active()?.send(taskId, session) ?? unavailable,
     signAndSend: async (session, wish) => active()?.signAndSend(session, wish) ?? unavailable,
     waiting: async (session) => active()?.waiting(session) ?? unavailable,
+    openSession: async (idToken) => active()?.openSession(idToken) ?? unavailable,
     reopen: async (taskId) => active()?.reopen(taskId) ?? unavailable,
     poll: async (service, list) => active()?.poll(service, list) ?? unavailable,
     reconcile: async () => active()?.reconcile() ?? unavailable,

@@ -114,6 +114,13 @@ export function answerControl(door: ControlDoor, method: string, url: URL, body:
       return withBody(loadSchema, body, ({ directory }) => json(200, tryToLoad(world, directory)));
     case 'POST users':
       return withBody(userSchema, body, (wish) => json(201, signIn(door, wish)));
+    case 'DELETE users': {
+      const user = world.users.get(ubrn ?? '');
+      if (!user) return refuse(404, 'There is no such user');
+      user.endedAt = Math.floor(world.clock.now().getTime() / 1000) + 1;
+      door.tokens.signOut(user.sdsUserId);
+      return { status: 204, headers: {} };
+    }
     case 'POST faults':
       return withBody(faultSchema, body, (fault) => {
         door.faults.add(fault);
@@ -193,6 +200,7 @@ function signIn({ world, tokens }: ControlDoor, wish: z.output<typeof userSchema
     onBehalfOf: wish.onBehalfOf === undefined ? [] : [wish.onBehalfOf].flat(),
     assurance: { ial: wish.ial ?? 3, aal: wish.aal ?? 3 },
     ...(wish.services && { services: wish.services }),
+    ...(wish.expiresInSeconds !== undefined && { tokenSeconds: wish.expiresInSeconds }),
   };
   world.users.set(user.sdsUserId, user);
   return { ...tokens.signIn(user, lifeSeconds), expiresInSeconds: lifeSeconds, ...user };

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { exportJWK, importSPKI } from 'jose';
 import { createAudit } from './audit.ts';
 import { createCalls } from './calls.ts';
+import { createCis2 } from './cis2.ts';
 import type { SimulatorClock } from './clock.ts';
 import { createRunningClock } from './clock.ts';
 import type { ControlDoor, Credentials } from './control.ts';
@@ -61,6 +62,8 @@ export interface Simulator {
   baseUrl: string;
   tokenUrl: string;
   controlUrl: string;
+  /** The pretend NHS CIS2, and the name by which it knows its relying party. */
+  cis2: { issuer: string; clientId: string };
   credentials: Credentials;
   services: Omit<Service, 'odsCode'>[];
   clock: SimulatorClock;
@@ -133,7 +136,9 @@ async function makeSimulator(options: SimulatorOptions): Promise<Made> {
   if (options.dataDirectory === undefined) fillSampleTrust(world, options.referrals ?? 24);
   else loaded = loadFolder(world, options.dataDirectory);
 
-  const tokens = createTokens(world.clock, { apiKey, keys: new Map([[keyId, key]]) });
+  let origin = '';
+  const cis2 = createCis2({ world, clock: world.clock, clientKey: key, issuer: () => `${origin}/cis2` });
+  const tokens = createTokens(world.clock, { apiKey, keys: new Map([[keyId, key]]) }, cis2.userOf);
   const limits = createLimits(options.requestsPerSecond);
   const audit = createAudit({
     clock: world.clock,
@@ -156,7 +161,6 @@ async function makeSimulator(options: SimulatorOptions): Promise<Made> {
     writesUnderWay: new Map(),
     checkExchange: options.checkExchange,
   };
-  let origin = '';
   let door: ControlDoor | undefined;
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -172,6 +176,7 @@ async function makeSimulator(options: SimulatorOptions): Promise<Made> {
       if (!isLocal || !door) return send(response, { status: 403, headers: {} });
       return send(response, answerControl(door, request.method ?? 'GET', url, body));
     }
+    if (url.pathname.startsWith('/cis2/')) return send(response, await cis2.answer(request.method ?? 'GET', url, body));
     if (url.pathname === '/_ping' || url.pathname === '/_status')
       return send(response, {
         status: 200,
@@ -207,6 +212,7 @@ async function makeSimulator(options: SimulatorOptions): Promise<Made> {
       baseUrl,
       tokenUrl,
       controlUrl: `${origin}/simulator`,
+      cis2: { issuer: `${origin}/cis2`, clientId: cis2.clientId },
       credentials,
       services: servicesOf(world),
       clock: world.clock,

@@ -7,6 +7,7 @@ import type { User } from './world.ts';
 
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const ID_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:id_token';
 const LONGEST_ASSERTION_MS = 300_000;
 const TOKEN_LIFE_SECONDS = 599;
 
@@ -25,6 +26,8 @@ export interface Tokens {
   exchange(form: URLSearchParams, audience: string): Promise<Answer>;
   /** The bearer of a token that is known and not expired. */
   bearerOf(token: string): Bearer | undefined;
+  /** Ends all that a user has: their tokens are worth nothing from now on. */
+  signOut(sdsUserId: string): void;
   /** Signs a clinician in: an access token for e-RS, and an id token that the token endpoint exchanges for one. */
   signIn(user: User, lifeSeconds: number): { userToken: string; idToken: string };
 }
@@ -38,7 +41,11 @@ const refuse = (status: number, error: string, error_description: string): Answe
   answer(status, { error, error_description, message_id: `rrt-${randomUUID()}` });
 
 /** Mints and checks tokens on the simulator's clock. */
-export function createTokens(clock: SimulatorClock, client: RegisteredClient): Tokens {
+export function createTokens(
+  clock: SimulatorClock,
+  client: RegisteredClient,
+  userOfIdToken: (idToken: string) => Promise<User | undefined> = async () => undefined,
+): Tokens {
   const live = new Map<string, { bearer: Bearer; expiresAt: number }>();
   const signedIn = new Map<string, { user: User; expiresAt: number }>();
   const usedIds = new Set<string>();
@@ -48,10 +55,10 @@ export function createTokens(clock: SimulatorClock, client: RegisteredClient): T
     live.set(token, { bearer, expiresAt: clock.now().getTime() + lifeSeconds * 1000 });
     return token;
   };
-  const granted = (bearer: Bearer): Answer =>
+  const granted = (bearer: Bearer, lifeSeconds = TOKEN_LIFE_SECONDS): Answer =>
     answer(200, {
-      access_token: mint(bearer, TOKEN_LIFE_SECONDS),
-      expires_in: String(TOKEN_LIFE_SECONDS),
+      access_token: mint(bearer, lifeSeconds),
+      expires_in: String(lifeSeconds),
       token_type: 'Bearer',
       issued_at: String(clock.now().getTime()),
     });
@@ -111,14 +118,24 @@ export function createTokens(clock: SimulatorClock, client: RegisteredClient): T
       const refusal = await checkAssertion(assertion, audience);
       if (refusal) return refusal;
       if (grant === 'client_credentials') return granted({ mode: 'application' });
-      const session = signedIn.get(form.get('subject_token') ?? '');
-      if (!session || session.expiresAt <= clock.now().getTime())
-        return refuse(400, 'invalid_request', 'Invalid subject_token');
-      return granted({ mode: 'user', user: session.user });
+      const type = form.get('subject_token_type');
+      if (type !== null && type !== ID_TOKEN_TYPE)
+        return refuse(400, 'invalid_request', `missing or invalid subject_token_type - must be '${ID_TOKEN_TYPE}'`);
+      const subject = form.get('subject_token') ?? '';
+      const session = signedIn.get(subject);
+      const isTimely = session && session.expiresAt > clock.now().getTime();
+      const user = session ? isTimely && session.user : await userOfIdToken(subject);
+      if (!user) return refuse(400, 'invalid_request', 'Invalid subject_token');
+      return granted({ mode: 'user', user }, user.tokenSeconds);
     },
     bearerOf(token) {
       const entry = live.get(token);
       return entry && entry.expiresAt > clock.now().getTime() ? entry.bearer : undefined;
+    },
+    signOut(sdsUserId) {
+      for (const [token, { bearer }] of live)
+        if (bearer.mode === 'user' && bearer.user.sdsUserId === sdsUserId) live.delete(token);
+      for (const [idToken, { user }] of signedIn) if (user.sdsUserId === sdsUserId) signedIn.delete(idToken);
     },
     signIn(user, lifeSeconds) {
       const idToken = randomUUID();

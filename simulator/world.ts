@@ -85,6 +85,10 @@ export interface User {
   assurance: { ial: number; aal: number };
   /** The services that the user works for; absent means all of the organisation. */
   services?: string[];
+  /** Seconds of the time at which their sessions were ended: what was issued before is worth nothing. */
+  endedAt?: number;
+  /** How long tokens live that are exchanged for them. */
+  tokenSeconds?: number;
 }
 
 /** An A&G request that was converted into a referral. */

@@ -26,6 +26,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'server/store',
   ],
   'server/access': ['server/core'],
+  'server/sign-in': ['server/core'],
   'server/lease': ['server/core', 'server/store'],
   'server/copy': ['server/core', 'mappings', 'server/store'],
   'server/audit': ['server/core', 'mappings', 'server/store'],

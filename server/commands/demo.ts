@@ -10,15 +10,19 @@ import { stopOnSignals } from './stop-on-signals.ts';
 /** `demo`: the product and the simulator in one process on loopback. */
 export const demo: Command = {
   name: 'demo',
-  takes: '[--data DIR]',
+  takes: '[--data DIR] [--sign-in]',
   summary: 'Runs server and simulator on loopback; what npm start does',
   help: `  --data DIR  serves a folder of e-RS JSON instead of the sample trust
+  --sign-in   leaves no clinician signed in: decisions wait until one signs in at /sign-in, at the simulator's NHS CIS2
 
 The environment may set PORT, SIMULATOR_PORT, ERS_REQUESTS_PER_SECOND, LOG_LEVEL, and DATA_DIR to keep the store; without it the demo
 forgets everything when it ends.`,
   exitCodes: { 0: 'stopped by a signal', 1: 'could not start' },
   async run({ args, environment, version, say, complain }) {
-    const { values } = parseArgs({ args: [...args], options: { data: { type: 'string' } } });
+    const { values } = parseArgs({
+      args: [...args],
+      options: { data: { type: 'string' }, 'sign-in': { type: 'boolean', default: false } },
+    });
     // The simulator is loaded for the demo only.
     const { DEMO_SECRET, startDemo } = await import('../demo.ts');
     const read = readDemoConfig({ ID_NAMESPACE_SECRET: DEMO_SECRET, ...environment });
@@ -50,7 +54,7 @@ forgets everything when it ends.`,
       log,
       clock: systemClock,
       pollIntervalMs: 3_000,
-      standingSession,
+      ...(values['sign-in'] ? {} : { standingSession }),
     });
     if (!started.ok) {
       await brought.close();
@@ -87,6 +91,7 @@ interface Shown {
 const welcome = ({ url }: Product, { ersUrl, controlUrl, dataDirectory, clientFile }: Shown): string => `
   facade     ${url}/fhir/R4
   health     ${url}/health/ready     metrics ${url}/metrics
+  sign in    ${url}/sign-in (clinicians; with --sign-in decisions wait for one)
   e-RS       ${ersUrl} (the simulator; its control door is ${controlUrl})
   data       ${dataDirectory}
 

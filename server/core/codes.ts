@@ -118,6 +118,9 @@ export type FacadeCode =
   | 'session-role-not-held'
   | 'on-behalf-not-permitted'
   | 'sender-not-decider'
+  | 'sign-in-refused'
+  | 'assurance-too-low'
+  | 'cis2-unavailable'
   | 'engine-unavailable'
   | 'service-unknown'
   | 'list-unknown'
@@ -635,6 +638,19 @@ export const CODES: Readonly<Record<Code, CodeEntry>> = {
     'The decider sends it, or somebody acting on their behalf; or take it back and decide yourself.',
     403,
   ),
+  'sign-in-refused': entry(
+    'NHS CIS2 has signed nobody in, or the sign-in was not begun in this browser.',
+    'clinician',
+    'Sign in again.',
+    403,
+  ),
+  'assurance-too-low': entry(
+    'You have signed in at NHS CIS2 in a way that is not strong enough for e-RS.',
+    'clinician',
+    'Sign in with a smartcard, a security key or another authenticator of level 2 or 3.',
+    403,
+  ),
+  'cis2-unavailable': entry('NHS CIS2 did not answer.', 'operator', 'Try again later; check CIS2_ISSUER.', 503),
   'engine-unavailable': entry(
     'No engine is active to carry this out.',
     'operator',

@@ -39,6 +39,14 @@ export interface SignedDecision {
   readonly code?: Code;
 }
 
+/** A clinician's session with e-RS, and what e-RS lets them be in it. In memory only. */
+export interface OpenedSession {
+  readonly token: string;
+  readonly lifeSeconds: number;
+  readonly sdsUserId: string;
+  readonly roles: readonly { readonly organisation: string; readonly businessFunctions: readonly string[] }[];
+}
+
 /** What the facade may ask of the active engine; wired by main. */
 export interface Engine {
   /** Lands a referral by UBRN, whether or not it is on a list (`$ers-fetch`). */
@@ -57,6 +65,8 @@ export interface Engine {
   ): Promise<EngineAnswer<readonly SignedDecision[]>>;
   /** The decisions that this session could send: its user's own and those of nobody known. */
   waiting(session: UserSession): Promise<EngineAnswer<readonly WaitingDecision[]>>;
+  /** Opens an e-RS session for a clinician who has signed in at NHS CIS2: exchanges the id token, and asks A030. */
+  openSession(idToken: string): Promise<EngineAnswer<OpenedSession>>;
   /** Gives a decision back that is stuck on its way, where e-RS is known not to have recorded it (`$ers-reopen`, E-9a). */
   reopen(taskId: string): Promise<EngineAnswer<void>>;
   /** Reads a worklist now, by a poll of the ledger (`$ers-poll`); undefined: the list whose turn it is. */

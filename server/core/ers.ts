@@ -67,6 +67,8 @@ export interface ErsClient {
   ): Promise<Fate<{ url: string }>>;
   /** A029; codes such as RECORD_REVIEW_OUTCOME. */
   fetchAvailableActions(ubrn: Ubrn, version: number, context: ErsContext): Promise<Fate<readonly string[]>>;
+  /** Exchanges a CIS2 id token for a user token of e-RS; not counted against the budget. */
+  exchangeIdToken(idToken: string): Promise<Fate<{ token: string; lifeSeconds: number }>>;
   /** A030; who the session's token belongs to. */
   fetchOwnRoles(
     context: ErsContext,

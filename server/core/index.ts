@@ -32,7 +32,15 @@ export type { Clock } from './clock.ts';
 export { systemClock } from './clock.ts';
 export type { Actor, AlertCode, Code, CodeEntry, DecisionIssueCode, ErsFateCode, FacadeCode } from './codes.ts';
 export { CODES } from './codes.ts';
-export type { Engine, EngineAnswer, PollAnswer, Readiness, SignedDecision, WaitingDecision } from './engine.ts';
+export type {
+  Engine,
+  EngineAnswer,
+  OpenedSession,
+  PollAnswer,
+  Readiness,
+  SignedDecision,
+  WaitingDecision,
+} from './engine.ts';
 export type {
   Budget,
   ErsClient,

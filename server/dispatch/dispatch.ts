@@ -9,7 +9,7 @@ import { KnownReviews } from './known-reviews.ts';
 import { createPeople } from './people.ts';
 import { reopen } from './reopen.ts';
 import type { DispatchOptions, DispatchRoom } from './room.ts';
-import { Sessions } from './sessions.ts';
+import { openSession, Sessions } from './sessions.ts';
 import { type Signing, signAndSend } from './sign-and-send.ts';
 import { findWaiting } from './waiting.ts';
 import { writeStep } from './write.ts';
@@ -27,6 +27,7 @@ export interface Dispatch {
   signAndSend: Engine['signAndSend'];
   /** The decisions that a session could send. */
   waiting: Engine['waiting'];
+  openSession: Engine['openSession'];
   /** Gives a stuck decision back where e-RS is known not to have recorded it (E-9a). */
   reopen(taskId: string): Promise<EngineAnswer<void>>;
   /** Scans, and resolves when nothing is due any more; for tests and for shutdown. */
@@ -290,6 +291,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       const waiting = await findWaiting(store, identified.value);
       return waiting.ok ? waiting : { ok: false, code: 'store-unavailable' };
     },
+    openSession: (idToken) => openSession(ers, idToken),
     async reopen(taskId) {
       const first = await loadReview(store, taskId, reviews.keyOf(taskId));
       if (!first.ok) return { ok: false, code: 'store-unavailable' };

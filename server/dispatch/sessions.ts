@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock, Code, EngineAnswer, ErsClient, ErsContext, UserSession } from '../core/index.ts';
+import type { Clock, Code, EngineAnswer, ErsClient, ErsContext, OpenedSession, UserSession } from '../core/index.ts';
 import type { QueuedDecision } from '../decisions/index.ts';
 
 /** A clinician's session with the SDS user id that e-RS gave for it (A030). */
@@ -43,6 +43,21 @@ export async function identify(
       return { ok: false, code: 'on-behalf-not-permitted' };
   }
   return { ok: true, value: { session, sdsUserId: roles.value.sdsUserId } };
+}
+
+/**
+ * Opens a session for the bearer of a CIS2 id token, whatever they are at e-RS: what they hold is in the answer.
+ * Codes: ERS_USER_SESSION_ENDED, or what kept e-RS from answering
+ * Source: provider-api 1.2; A030
+ */
+export async function openSession(ers: ErsClient, idToken: string): Promise<EngineAnswer<OpenedSession>> {
+  const exchanged = await ers.exchangeIdToken(idToken);
+  if (exchanged.kind !== 'ok') return refusalOf(exchanged);
+  const { token } = exchanged.value;
+  // A030 takes no organisation and no role; those are chosen from what it says.
+  const session: UserSession = { token, organisation: '', businessFunction: '' };
+  const roles = await ers.fetchOwnRoles({ correlationId: randomUUID(), priority: 'decision', session });
+  return roles.kind === 'ok' ? { ok: true, value: { ...exchanged.value, ...roles.value } } : refusalOf(roles);
 }
 
 const refusalOf = (fate: { code: Code } | { code: Code; afterMs: number }): EngineAnswer<never> => ({

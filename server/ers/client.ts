@@ -31,6 +31,7 @@ import { fetchAppointment } from './a038-fetch-appointment.ts';
 import { fetchOnBehalfOf } from './a040-fetch-on-behalf-of.ts';
 import { downloadAttachment } from './a042-download-attachment.ts';
 import type { DecisionRequest } from './decision-call.ts';
+import { exchangeIdToken } from './exchange-id-token.ts';
 import { createErsHttp, DEFAULT_TIMEOUTS, type ErsHttp, type Limits, type Timeouts } from './http.ts';
 import { type Credentials, createTokenSource } from './token.ts';
 
@@ -101,6 +102,7 @@ export function createErsClient(options: ErsClientOptions): WholeErsClient {
     cancelReferral: (request, context) => cancelReferral(ers, request, context),
     fetchAppointment: (id, context) => fetchAppointment(ers, id, context),
     fetchAvailableActions: (ubrn, version, context) => fetchAvailableActions(ers, ubrn, version, context),
+    exchangeIdToken: (idToken) => exchangeIdToken(wire, options, log, idToken),
     fetchOwnRoles: (context) => fetchOwnRoles(ers, context),
     fetchOnBehalfOf: (context) => fetchOnBehalfOf(ers, context),
     downloadSmallAttachment: (binaryId, context) => downloadSmallAttachment(ers, binaryId, context),

@@ -47,6 +47,7 @@ export function createFacade(options: FacadeOptions): Express {
   app.use(checkHost(options.publicUrl));
   serveHealth(app, options);
   serveAccess(app, options.access);
+  if (options.signIn) app.use('/sign-in', options.signIn);
   // The type of a body is judged by the interaction, which knows what it takes.
   const readBytes = express.raw({ type: () => true, limit: room.limits.maxBodyBytes });
   app.use(

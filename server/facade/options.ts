@@ -1,3 +1,4 @@
+import type { RequestHandler } from 'express';
 import type { Registry } from 'prom-client';
 import type { Access, Alerts, Audit, Clock, Engine, Log, Store } from '../core/index.ts';
 
@@ -47,6 +48,8 @@ export interface FacadeOptions {
   readonly access?: Access;
   /** Is told of every answer that may show patient data; absent: nobody is. */
   readonly audit?: Audit;
+  /** Pages for people, below /sign-in. */
+  readonly signIn?: RequestHandler;
   /** The installation's secret: paging links are encrypted under a key made from it, so every replica can read them. */
   readonly secret: string;
   /** Of the software, for the CapabilityStatement. */

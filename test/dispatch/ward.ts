@@ -202,6 +202,7 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
         reconcile: unwired,
         send: (taskId, given) => dispatch.send(taskId, given),
         signAndSend: (given, wish) => dispatch.signAndSend(given, wish),
+        openSession: (idToken) => dispatch.openSession(idToken),
         waiting: (given) => dispatch.waiting(given),
         reopen: (taskId) => dispatch.reopen(taskId),
         wake: (taskId) => dispatch.wake(taskId),

@@ -95,6 +95,7 @@ function fakeEngine(): FakeEngine {
       engine.signed.push(wish.taskIds);
       return engine.answers.signAndSend?.(session, wish) ?? { ok: true, value: [] };
     },
+    openSession: async () => ({ ok: false, code: 'engine-unavailable' }),
     waiting: async () => ({ ok: true, value: [] }),
     reopen: async (taskId) => engine.answers.reopen?.(taskId) ?? { ok: true, value: undefined },
     wake: (taskId) => {

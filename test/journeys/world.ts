@@ -112,6 +112,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         requestsPerSecond: undefined,
         pollsPerDay,
         proxy: undefined,
+        cis2: simulator.cis2,
       },
       version: '0.0.0-test',
       log: recorder(log),
