@@ -9,6 +9,7 @@ export default {
     '/test/hapi/',
     '/test/medplum/',
     '/test/validate/',
+    '/test/browser/',
   ],
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '\\.ts$': '<rootDir>/test/strip-types.js' },
