@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { benchBudget } from './budget.ts';
+import { benchDoor } from './door.ts';
 import { benchFiles } from './files.ts';
 import { benchMapping } from './mapping.ts';
 import { machine, type Row, table } from './measure.ts';
@@ -20,6 +21,7 @@ const SECTIONS: Readonly<Record<string, () => Promise<Row[]>>> = {
   mapping: benchMapping,
   unchanged: benchUnchanged,
   wire: benchWire,
+  door: benchDoor,
   budget: () => benchBudget(Number(values.referrals)),
   files: benchFiles,
   restart: benchRestart,
