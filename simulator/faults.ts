@@ -12,6 +12,8 @@ export const faultSchema = z.strictObject({
   kind: z.enum(['status', 'lose-answer', 'lose-request', 'delay', 'reset', 'truncate', 'garbage']),
   status: z.int().min(100).max(599).optional(),
   body: z.union([z.string(), z.record(z.string(), z.unknown())]).optional(),
+  /** Of that body; default: FHIR JSON for an object, text for a string. */
+  contentType: z.string().min(1).optional(),
   retryAfterSeconds: z.number().nonnegative().optional(),
   delayMs: z.number().nonnegative().optional(),
   times: z.int().positive().default(1),

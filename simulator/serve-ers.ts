@@ -118,9 +118,14 @@ interface Received {
   record: CallRecord;
 }
 
-async function answerCall(side: ErsSide, { request, url, routed, body, fault, record }: Received): Promise<Answer> {
+async function answerCall(
+  side: ErsSide,
+  { request, url, routed, body: received, fault, record }: Received,
+): Promise<Answer> {
   const { endpoint } = routed;
-  if (body === undefined) return textAnswer(413, 'Request Entity Too Large');
+  // Of a file that is too large to be kept its size alone matters: who sends it is looked at first, as with any other.
+  if (received === undefined && endpoint.id !== 'A020') return textAnswer(413, 'Request Entity Too Large');
+  const body = received ?? Buffer.alloc(LARGEST_BODY_BYTES);
   if (endpoint.body === 'json') side.calls.keepBody(record, 'requestBody', body);
   const pauseMs = Math.max(fault?.kind === 'delay' ? (fault.delayMs ?? 1000) : 0, endpoint.isWrite ? side.writeMs : 0);
   const call: Call = {
@@ -158,12 +163,13 @@ function polledBy({ tokens }: ErsSide, { request, routed, body }: Received): str
   return routed.endpoint.id === 'A008' && isUnattended ? polledService(body) : undefined;
 }
 
-function faultyAnswer({ status = 500, body, retryAfterSeconds }: Fault): Answer {
+function faultyAnswer({ status = 500, body, contentType, retryAfterSeconds }: Fault): Answer {
   const isJson = typeof body === 'object';
+  const usual = isJson ? 'application/fhir+json' : 'text/plain;charset=utf-8';
   return {
     status,
     headers: {
-      ...(body !== undefined && { 'Content-Type': isJson ? 'application/fhir+json' : 'text/plain;charset=utf-8' }),
+      ...(body !== undefined && { 'Content-Type': contentType ?? usual }),
       ...(retryAfterSeconds !== undefined && { 'Retry-After': String(retryAfterSeconds) }),
     },
     ...(body !== undefined && { body: Buffer.from(isJson ? JSON.stringify(body) : body) }),

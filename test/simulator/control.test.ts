@@ -308,6 +308,17 @@ describe('faults', () => {
     expect((await read(side, ubrn)).status).toBe(200);
   });
 
+  test('a status has the body and the media type of whoever speaks: the gateway’s own JSON is no FHIR', async () => {
+    await using side = await startFarSide();
+    const ubrn = await side.create(DIRECT);
+    const body = {
+      fault: { faultstring: 'Unresolved variable', detail: { errorcode: 'steps.raisefault.RaiseFault' } },
+    };
+    await fault(side, { endpoint: 'A005', kind: 'status', status: 500, body, contentType: 'application/json' });
+    const struck = await read(side, ubrn);
+    expect([struck.status, struck.headers.get('content-type'), struck.json]).toEqual([500, 'application/json', body]);
+  });
+
   test('a 504 may hide a change that was made', async () => {
     await using side = await startFarSide();
     const ubrn = await side.create(DIRECT);

@@ -191,6 +191,8 @@ describe('A020 upload', () => {
   test('a file of exactly 5 MB is taken, one without any type is 415', async () => {
     await using side = await startFarSide();
     expect((await upload(side, { bytes: 5_242_880 })).status).toBe(201);
+    expect(codeOf(await upload(side, { bytes: 5_242_881 }))).toBe('FILE_SIZE_ERROR');
+    expect(codeOf(await upload(side, { bytes: 9_000_000 }))).toBe('FILE_SIZE_ERROR');
     const { token, headers } = await side.signIn();
     const response = await fetch(`${side.simulator.baseUrl}/STU3/Binary`, {
       method: 'POST',
