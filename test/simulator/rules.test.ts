@@ -15,9 +15,10 @@ test('every rule of docs/simulator-rules.md names its evidence and a test that e
     .filter((line) => line.startsWith('| ') && !line.startsWith('| Rule'))
     .map((line) => line.split('|').map((cell) => cell.trim()));
   expect(rows.length).toBeGreaterThan(90);
+  // The whole title as it is quoted there: a part of one would name no test.
+  const isTitle = (title: string) => ["'", '"', '`'].some((quote) => sources.includes(`${quote}${title}${quote}`));
   const broken = rows.filter(
-    ([, rule, evidence, title]) =>
-      !rule || !/^[SEPBFI](, [SEPBFI])*$/.test(evidence ?? '') || !sources.includes(title ?? '?'),
+    ([, rule, evidence, title]) => !rule || !/^[SEPBFI](, [SEPBFI])*$/.test(evidence ?? '') || !isTitle(title ?? '?'),
   );
   expect(broken).toEqual([]);
 });
