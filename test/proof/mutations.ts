@@ -54,7 +54,7 @@ export const MUTATIONS: readonly Mutation[] = [
       { file: 'server/landing/attempt.ts', from: STALE, to: '' },
       { file: 'server/landing/create-landing.ts', from: STALE, to: '' },
     ],
-    tests: ['test/intake/reconcile'],
+    tests: ['test/landing/versions'],
   },
   one(
     'note selection: one new note, or none is sent (T-2)',
