@@ -296,12 +296,42 @@ const ERS_NAMES = [
   'CIS2_ISSUER',
   'CIS2_CLIENT_ID',
 ] as const;
+/** Secrets that may come as a file instead: `NAME_FILE` names it. What stands in the environment, other processes can read. */
+const BY_FILE: ReadonlySet<string> = new Set([
+  'ID_NAMESPACE_SECRET',
+  'STORE_CLIENT_SECRET',
+  'STORE_HINT_SECRET',
+  'ERS_API_KEY',
+]);
+const UNREADABLE = Symbol('a file that cannot be read');
+
+function textOf(
+  environment: Environment,
+  name: VariableName,
+  faults: string[],
+): string | undefined | typeof UNREADABLE {
+  const text = environment[name] || undefined;
+  const file = BY_FILE.has(name) ? environment[`${name}_FILE`] || undefined : undefined;
+  if (file === undefined) return text;
+  if (text !== undefined) {
+    faults.push(`${name} and ${name}_FILE are both set: set one of them.`);
+    return UNREADABLE;
+  }
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    faults.push(`${name}_FILE: the file cannot be read.`);
+    return UNREADABLE;
+  }
+}
+
 /** Reads the values of some variables; every fault is collected, none stops the reading. */
 function readValues<N extends VariableName>(environment: Environment, names: readonly N[], faults: string[]) {
   const values: Partial<Record<N, unknown>> = {};
   for (const name of names) {
     const about: Variable = VARIABLES[name];
-    const text = environment[name] === '' ? undefined : environment[name];
+    const text = textOf(environment, name, faults);
+    if (text === UNREADABLE) continue;
     const read = about.schema.safeParse(text ?? about.default);
     if (read.success) values[name] = read.data;
     else if (text === undefined) faults.push(`${name} is missing: ${about.meaning}.`);

@@ -18,7 +18,7 @@ import {
   type UserSession,
 } from './core/index.ts';
 import { DECIDED_BY_OTHERS } from './dispatch/index.ts';
-import { createFacade, HINT_PATH, refuseUnparsed } from './facade/index.ts';
+import { createFacade, HINT_PATH, refuseUnparsed, SLOW_CLIENTS } from './facade/index.ts';
 import { createLease } from './lease/index.ts';
 import { openAccess } from './open-access.ts';
 import { openStore } from './open-store.ts';
@@ -92,7 +92,10 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
   );
 
   const { tls } = server;
-  const listener = tls === undefined ? createServer() : createTlsServer({ cert: tls.cert, key: tls.key.reveal() });
+  const listener =
+    tls === undefined
+      ? createServer(SLOW_CLIENTS)
+      : createTlsServer({ ...SLOW_CLIENTS, cert: tls.cert, key: tls.key.reveal() });
   // Who comes before the facade stands, waits for it; without a listener they would never be answered.
   const facadeReady = Promise.withResolvers<RequestListener>();
   const early: RequestListener = async (req, res) => (await facadeReady.promise)(req, res);

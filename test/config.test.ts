@@ -169,6 +169,20 @@ describe('the environment', () => {
     expect(readConfig({ ...complete, ERS_SERVICES: '[{"id":"1"},{"id":"1"}]' })).toMatchObject({ ok: false });
   });
 
+  test('a secret can come as a file, so that it stands in no environment; both at once is a fault', () => {
+    const file = join(directory, 'secret');
+    writeFileSync(file, 'a secret of sixteen characters\n');
+    const { ID_NAMESPACE_SECRET: _, ...rest } = complete;
+    const read = readConfig({ ...rest, ID_NAMESPACE_SECRET_FILE: file });
+    expect(read.ok && read.config.server.idNamespaceSecret.reveal()).toBe('a secret of sixteen characters');
+    expect(readConfig({ ...complete, ID_NAMESPACE_SECRET_FILE: file })).toMatchObject({
+      faults: [expect.stringContaining('both set')],
+    });
+    expect(readConfig({ ...rest, ID_NAMESPACE_SECRET_FILE: join(directory, 'none') })).toMatchObject({
+      faults: ['ID_NAMESPACE_SECRET_FILE: the file cannot be read.'],
+    });
+  });
+
   test('P1: a secret prints as [secret], whichever way it is printed', () => {
     const secret = new Secret('hush');
     expect([`${secret}`, JSON.stringify({ secret }), inspect({ secret })].join(' ')).not.toContain('hush');

@@ -25,7 +25,10 @@ forgets everything when it ends.`,
     });
     // The simulator is loaded for the demo only.
     const { DEMO_SECRET, startDemo } = await import('../demo.ts');
-    const read = readDemoConfig({ ID_NAMESPACE_SECRET: DEMO_SECRET, ...environment });
+    const read = readDemoConfig({
+      ...(environment['ID_NAMESPACE_SECRET_FILE'] === undefined ? { ID_NAMESPACE_SECRET: DEMO_SECRET } : {}),
+      ...environment,
+    });
     const faults = [
       ...(read.ok ? [] : read.faults),
       ...(isReadable(values.data) ? [] : ['--data: the folder cannot be read.']),

@@ -126,6 +126,7 @@ export type FacadeCode =
   | 'list-unknown'
   | 'ers-unavailable'
   | 'audit-unavailable'
+  | 'too-many-requests'
   | 'store-refused'
   | 'internal-error';
 
@@ -670,6 +671,12 @@ export const CODES: Readonly<Record<Code, CodeEntry>> = {
     422,
   ),
   'ers-unavailable': entry('e-RS did not answer.', 'nobody', 'Try again later.', 503),
+  'too-many-requests': entry(
+    'More is asked at once than this server answers, or than one client may.',
+    'client',
+    'Wait as long as Retry-After says; ask for fewer things at a time.',
+    429,
+  ),
   'audit-unavailable': entry(
     'Nothing is shown that cannot be audited: too much waits to be written.',
     'operator',

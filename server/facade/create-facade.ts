@@ -28,6 +28,7 @@ import { search } from './search.ts';
 import { sendDecision } from './send-decision.ts';
 import { serveAccess } from './serve-access.ts';
 import { signAndSend } from './sign-and-send.ts';
+import { Throttle } from './throttle.ts';
 import { idsOf, notePattern, traceRequests } from './trace.ts';
 import { updateTask } from './update-task.ts';
 import { validateDecision } from './validate-decision.ts';
@@ -49,6 +50,7 @@ export function createFacade(options: FacadeOptions): Express {
   serveAccess(app, options.access);
   if (options.signIn) app.use('/sign-in', options.signIn);
   // The type of a body is judged by the interaction, which knows what it takes.
+  const throttle = new Throttle(room.clock, room.limits);
   const readBytes = express.raw({ type: () => true, limit: room.limits.maxBodyBytes });
   app.use(
     BASE,
@@ -56,10 +58,12 @@ export function createFacade(options: FacadeOptions): Express {
       const route = findRoute(req.method, pathOf(req), room.store.capabilities);
       res.locals['route'] = route;
       // Before the body is read: a stranger's is not waited for.
-      const caller = await admit(room, route, req);
-      if (isRefusal(caller)) {
+      const crowded = throttle.enter(res);
+      const caller = crowded ?? (await admit(room, route, req));
+      const refused = isRefusal(caller) ? caller : throttle.admit(caller, res);
+      if (refused) {
         notePattern(res, BASE + route.pattern);
-        return respond(req, res, caller, false);
+        return respond(req, res, refused, false);
       }
       res.locals['caller'] = caller;
       // A file is streamed by its operation.

@@ -13,6 +13,10 @@ export interface FacadeLimits {
    * earlier, so that a decision always has room.
    */
   readonly maxTaskBytes: number;
+  /** Requests of all that are answered at the same time, and of one client; and how many a second a client may send. */
+  readonly requestsInHand: number;
+  readonly clientRequestsInHand: number;
+  readonly clientRequestsPerSecond: number;
   /** How long a claim waits for e-RS's present view (T-11). */
   readonly refreshWaitMs: number;
   /** How long a request that carries a session waits for the decision's fate. */
@@ -29,6 +33,9 @@ export const DEFAULT_LIMITS: FacadeLimits = {
   maxCount: 500,
   maxPatchOperations: 100,
   maxTaskBytes: 200_000,
+  requestsInHand: 1_000,
+  clientRequestsInHand: 200,
+  clientRequestsPerSecond: 200,
   refreshWaitMs: 10_000,
   sendWaitMs: 5_000,
   signWaitMs: 60_000,
@@ -62,3 +69,6 @@ export interface FacadeOptions {
   /** A decision without a clinician's session is refused with 403 and stored nowhere (4.7, `userRestricted: refuse`). */
   readonly requireUserSession?: boolean;
 }
+
+/** For the HTTP server: a client that sends its headers or body too slowly gives its connection back. */
+export const SLOW_CLIENTS = { headersTimeout: 15_000, requestTimeout: 120_000, connectionsCheckingInterval: 5_000 };
