@@ -125,7 +125,10 @@ describe('silence and back-pressure', () => {
     ]);
   });
 
-  test('429 with Retry-After is obeyed, and the write is then sent once more', async () => {
+  test.each([
+    ['Retry-After', '1'],
+    ['RateLimit', '"fhirInteractions";r=0;t=1'],
+  ])('429 with %s is obeyed, and the write is then sent once more', async (name, value) => {
     const waits: number[] = [];
     const clock: Clock = {
       ...systemClock,
@@ -134,7 +137,7 @@ describe('silence and back-pressure', () => {
         return systemClock.sleep(ms, signal);
       },
     };
-    gateway.answer = toMembers(inTurn(json(429, outcome, { 'Retry-After': '1' }), json(201, stored)));
+    gateway.answer = toMembers(inTurn(json(429, outcome, { [name]: value }), json(201, stored)));
     expect(await connect({ clock }).create(patient)).toMatchObject({ ok: true, value: { created: true } });
     expect([lines().length, waits[0]]).toEqual([2, 1_000]);
   });

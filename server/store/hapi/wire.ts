@@ -119,7 +119,8 @@ export function openLine<C>(options: WireOptions, library: Library<C>): Wire<C> 
 
   function heed(heard: Heard): number | undefined {
     if (heard.status !== 429 && heard.status !== 503) return undefined;
-    const afterMs = retryAfterMs(headerOf(heard, 'retry-after'), clock.now());
+    const afterMs =
+      retryAfterMs(headerOf(heard, 'retry-after'), clock.now()) ?? rateLimitMs(headerOf(heard, 'ratelimit'));
     if (afterMs !== undefined) quietUntilMs = Math.max(quietUntilMs, clock.monotonicMs() + afterMs);
     return afterMs;
   }
@@ -236,6 +237,12 @@ export function retryAfterMs(text: string | undefined, now: Date): number | unde
   if (text === undefined) return undefined;
   const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now.getTime();
   return Number.isNaN(ms) ? undefined : Math.max(0, ms);
+}
+
+/** `RateLimit` of an answer that refuses, such as Medplum's `"fhirInteractions";r=0;t=17`. Source: draft-ietf-httpapi-ratelimit-headers */
+function rateLimitMs(text: string | undefined): number | undefined {
+  const [, seconds] = /;\s*t=(\d+)/.exec(text ?? '') ?? [];
+  return seconds === undefined ? undefined : Number(seconds) * 1000;
 }
 
 const later = (text: string, afterMs: number | undefined): StoreFailure => ({
