@@ -1,3 +1,4 @@
+import { setTimeout as passed } from 'node:timers/promises';
 import type { Basic } from '@medplum/fhirtypes';
 import { Secret } from '../../server/config.ts';
 import { type ResourceType, type Store, type StoreResult, systemClock } from '../../server/core/index.ts';
@@ -57,21 +58,26 @@ export async function emptyProject(): Promise<MedplumProject> {
 
 async function empty(store: Store): Promise<void> {
   const { system = '', value = '' } = MARK.identifier?.[0] ?? {};
-  const [mark] = good(await store.findByIdentifier('Basic', system, value));
+  const [mark] = await patiently(() => store.findByIdentifier('Basic', system, value));
   for (const type of TYPES) {
     for (;;) {
-      const page = good(await store.search(type, '_count=40'));
+      const page = await patiently(() => store.search(type, '_count=40'));
       const others = page.matches.filter((one) => one.id !== mark?.id);
       if (mark === undefined && others.length > 0)
         throw new Error(`The project holds a ${type} that is not of these tests: name an empty one.`);
       if (others.length === 0) break;
-      good(await store.transaction(others.map((one) => ({ kind: 'delete', type, id: one.id }))));
+      await patiently(() => store.transaction(others.map((one) => ({ kind: 'delete', type, id: one.id }))));
     }
   }
-  if (mark === undefined) good(await store.create(MARK));
+  if (mark === undefined) await patiently(() => store.create(MARK));
 }
 
-function good<T>(result: StoreResult<T>): T {
-  if (!result.ok) throw new Error(`${result.code}: ${JSON.stringify(result.outcome)}`);
-  return result.value;
+/** A Medplum with its default quota wants to be left alone for up to a minute after 500 deletions. */
+async function patiently<T>(ask: () => Promise<StoreResult<T>>): Promise<T> {
+  for (;;) {
+    const result = await ask();
+    if (result.ok) return result.value;
+    if (result.retryAfterMs === undefined) throw new Error(`${result.code}: ${JSON.stringify(result.outcome)}`);
+    await passed(result.retryAfterMs);
+  }
 }
