@@ -14,7 +14,7 @@ import { allOf } from './straight.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const directory = mkdtempSync(join(tmpdir(), 'ers-fhir-copy-hapi-'));
-const REFERRALS = 520;
+const REFERRALS = 400;
 
 let hapi: HapiServer;
 
@@ -25,7 +25,7 @@ beforeAll(async () => {
   await world.settled();
   await world.product.stop();
   await source.close();
-}, 600_000);
+}, 900_000);
 afterAll(async () => {
   await hapi.stop();
   rmSync(directory, { recursive: true, force: true });
@@ -95,4 +95,4 @@ test('10,000 resources and files, copied into a real HAPI by a command that is k
     0,
     expect.stringContaining(`${all} resources and files, 0 of`),
   ]);
-}, 900_000);
+}, 1_800_000);
