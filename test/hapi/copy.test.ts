@@ -14,7 +14,7 @@ import { allOf } from './straight.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const directory = mkdtempSync(join(tmpdir(), 'ers-fhir-copy-hapi-'));
-const REFERRALS = 400;
+const REFERRALS = 500;
 
 let hapi: HapiServer;
 
