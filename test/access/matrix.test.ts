@@ -193,11 +193,11 @@ describe('what asks for no token', () => {
       'https://facade.example',
       { now: () => new Date(), monotonicMs: () => 0, sleep: async () => undefined },
     );
-    await using open = await startFacade({ access, hintSecret: 'a secret of the store here' });
+    await using open = await startFacade({ access, hintSecret: 'a secret of the store here', signIn: () => undefined });
     const { stack } = open.app.router as unknown as { stack: readonly { route?: { path: string } }[] };
     expect(stack.flatMap(({ route }) => (route === undefined ? [] : [route.path])).toSorted()).toEqual(OUTSIDE);
-    // Those without a path: the trace, the host, the two of the FHIR base, what is nowhere, what went wrong.
-    expect(stack.filter(({ route }) => route === undefined)).toHaveLength(6);
+    // Those without a path: the trace, the host, the pages of /sign-in, the two of the FHIR base, what is nowhere, what went wrong.
+    expect(stack.filter(({ route }) => route === undefined)).toHaveLength(7);
   });
 });
 
