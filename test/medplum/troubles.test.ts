@@ -1,11 +1,11 @@
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { setTimeout as passed } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Identifier, ServiceRequest, Task } from '@medplum/fhirtypes';
-import { SYSTEM } from '../../mappings/index.ts';
+import { outputsOf, SYSTEM } from '../../mappings/index.ts';
 import type { ResourceOf, ResourceType, Store } from '../../server/core/index.ts';
 import { type Trouble, type TroubledStore, troubled } from '../hapi/troubled.ts';
-import { startWorld, type World } from '../journeys/world.ts';
+import { type Call, startWorld, type World } from '../journeys/world.ts';
 import { businessStatusOf } from '../sign-in.ts';
 import { emptyProject } from './project.ts';
 
@@ -76,6 +76,13 @@ const openBookings = async () =>
     ({ status, code }) => status === 'requested' && code?.coding?.some((one) => one.code === 'review-booking'),
   );
 
+/** Not waited for in place: product and simulator live in this process, and go on meanwhile. */
+async function restart(): Promise<void> {
+  const command = spawn(STORE_RESTART ?? '', { shell: true, stdio: 'ignore' });
+  const code = await new Promise((resolve) => command.once('exit', resolve));
+  if (code !== 0) throw new Error(`STORE_RESTART ended with ${code}`);
+}
+
 /** A client that means it: reads, patches, and looks again when it was not told that it was heard. */
 async function insist(taskId: string): Promise<void> {
   await until('the decision is taken over', async () => {
@@ -91,15 +98,25 @@ async function insist(taskId: string): Promise<void> {
 const areAccepted = async (taskIds: readonly string[]) =>
   (await allOf('Task')).filter(({ id }) => taskIds.includes(id)).every((task) => businessStatusOf(task) === 'accepted');
 
+/**
+ * One accept that e-RS took. Where its answer, or our note of it, was lost, there may be the one probe after a reading (e-RS shows
+ * no trace of an accept): it is refused, and only the next worklist tells. Source: target-model 4.5
+ */
 async function expectAcceptedOnce(taskIds: readonly string[]): Promise<void> {
   const tasks = (await allOf('Task')).filter(({ id }) => taskIds.includes(id));
   expect(tasks.map(businessStatusOf)).toEqual(taskIds.map(() => 'accepted'));
   const requests = new Map((await allOf('ServiceRequest')).map((one) => [`ServiceRequest/${one.id}`, one]));
-  const calls = await world.calls('A013');
-  for (const { focus } of tasks) {
-    const referral: ServiceRequest | undefined = requests.get(focus?.reference ?? '');
+  const calls = await world.calls();
+  for (const task of tasks) {
+    const referral: ServiceRequest | undefined = requests.get(task.focus?.reference ?? '');
     const ubrn = referral?.identifier?.find(({ system }) => system === SYSTEM.ubrn)?.value;
-    expect(calls.filter((call) => call.ubrn === ubrn).map(({ status }) => status)).toEqual([200]);
+    const [accept, probe, ...more] = calls.filter((call) => call.endpoint === 'A013' && call.ubrn === ubrn);
+    expect([accept?.status, more]).toEqual([200, []]);
+    if (accept === undefined || probe === undefined) continue;
+    expect([probe.status, outputsOf(task, 'outcome-inferred')[0]?.valueBoolean]).toEqual([422, true]);
+    const isReadBetween = ({ endpoint, ubrn: of, seq }: Call) =>
+      endpoint === 'A005' && of === ubrn && seq > accept.seq && seq < probe.seq;
+    expect(calls.some(isReadBetween)).toBe(true);
   }
 }
 
@@ -139,7 +156,7 @@ describe('a Medplum in trouble', () => {
       const task = (await openBookings())[0]?.id ?? '';
       const written = await straight.patch('Task', task, [{ op: 'replace', path: '/status', value: 'accepted' }]);
       expect(written.ok).toBe(true);
-      expect(spawnSync(STORE_RESTART ?? '', { shell: true, stdio: 'ignore' }).status).toBe(0);
+      await restart();
       await until('e-RS has recorded it', () => areAccepted([task]).catch(() => false));
       await expectAcceptedOnce([task]);
     },
