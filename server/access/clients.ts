@@ -1,6 +1,6 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { z } from 'zod';
-import { parseScope } from './scopes.ts';
+import { parseScope } from '../core/index.ts';
 
 const jwk = z.looseObject({
   kty: z.enum(['RSA', 'EC'], 'is RSA or EC: keys that are secrets on both sides prove nothing'),

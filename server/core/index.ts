@@ -58,6 +58,7 @@ export type { ErsRefusal, Fate } from './fate.ts';
 export type { Log, LogFields } from './log.ts';
 export { describeError } from './log.ts';
 export type * from './records.ts';
+export { OPERATOR_SCOPE, parseScope, type ResourceScope } from './scopes.ts';
 export type { SiteService } from './site.ts';
 export type * from './store.ts';
 export { Turns } from './turns.ts';

@@ -1,5 +1,5 @@
 import type { ServedType } from '../../conformance/index.ts';
-import type { Caller } from '../core/index.ts';
+import { type Caller, OPERATOR_SCOPE, parseScope } from '../core/index.ts';
 import type { Answer, Refusal } from './answer.ts';
 import { refuse } from './outcome.ts';
 import type { Route } from './route.ts';
@@ -27,23 +27,25 @@ export const NEED_OF_OPERATION: Readonly<Record<string, Need>> = {
   expand: { kind: 'resource', type: 'ValueSet', letter: 'r' },
 };
 
+/** Who asked for what is the operators' to see, whatever scopes name the type. */
+const needOn = (type: string, letter: 'r' | 's' | 'u'): Need =>
+  type === 'AuditEvent' ? operator : { kind: 'resource', type, letter };
+
 /** Source: SMART App Launch 2.2, "Scopes for requesting FHIR resources" */
 export function needOf(route: Route): Need | undefined {
-  const on = (type: ServedType, letter: 'r' | 's' | 'u'): Need =>
-    type === 'AuditEvent' ? operator : { kind: 'resource', type, letter };
   switch (route.kind) {
     case 'metadata':
       return { kind: 'nothing' };
     case 'search':
-      return on(route.type, 's');
+      return needOn(route.type, 's');
     case 'history':
-      return on(route.type, route.id === undefined ? 's' : 'r');
+      return needOn(route.type, route.id === undefined ? 's' : 'r');
     case 'read':
     case 'vread':
-      return on(route.type, 'r');
+      return needOn(route.type, 'r');
     case 'update':
     case 'patch':
-      return on(route.type, 'u');
+      return needOn(route.type, 'u');
     case 'operation':
       return NEED_OF_OPERATION[route.code];
   }
@@ -52,18 +54,16 @@ export function needOf(route: Route): Need | undefined {
 /** Refuses what a caller's scopes do not permit. */
 export function permit(route: Route, caller: Caller): Refusal | undefined {
   const need = needOf(route);
-  if (need === undefined) return insufficient('ers/operator');
-  if (need.kind === 'nothing') return undefined;
-  if (need.kind === 'operator')
-    return caller.scopes.includes('ers/operator') ? undefined : insufficient('ers/operator');
-  return isGranted(caller, need.type, need.letter) ? undefined : insufficient(`system/${need.type}.${need.letter}`);
+  if (need === undefined) return insufficient(OPERATOR_SCOPE);
+  const lacked = lackedScope(need, caller);
+  return lacked === undefined ? undefined : insufficient(lacked);
 }
 
 /** Refuses a search that looks into a type which the caller may not search. */
 export function permitLooks(types: Iterable<ServedType>, caller: Caller): Refusal | undefined {
   for (const type of types) {
-    if (type === 'AuditEvent' && !caller.scopes.includes('ers/operator')) return insufficient('ers/operator');
-    if (type !== 'AuditEvent' && !isGranted(caller, type, 's')) return insufficient(`system/${type}.s`);
+    const lacked = lackedScope(needOn(type, 's'), caller);
+    if (lacked !== undefined) return insufficient(lacked);
   }
   return undefined;
 }
@@ -75,25 +75,24 @@ export function permitAnswer(answer: Answer, caller: Caller): Refusal | undefine
   for (const { resource } of body.entry ?? []) {
     const type = resource?.resourceType;
     if (type === undefined || type === 'OperationOutcome') continue;
-    if (type === 'AuditEvent') {
-      if (!caller.scopes.includes('ers/operator')) return insufficient('ers/operator');
-      continue;
-    }
-    if (!isGranted(caller, type, 'r') && !isGranted(caller, type, 's')) return insufficient(`system/${type}.r`);
+    const lacked = lackedScope(needOn(type, 'r'), caller);
+    if (lacked !== undefined && lackedScope(needOn(type, 's'), caller) !== undefined) return insufficient(lacked);
   }
   return undefined;
 }
 
-function isGranted({ scopes }: Caller, type: string, letter: string): boolean {
-  return scopes.some((scope) => {
-    const [, of, granted] = /^(?:system|user)\/(\*|[A-Za-z]+)\.([a-z*]+)$/.exec(scope) ?? [];
-    return (of === '*' || of === type) && lettersOf(granted ?? '').includes(letter);
+/** The scope that a caller would need for something; undefined: it has one. */
+function lackedScope(need: Need, { scopes }: Caller): string | undefined {
+  if (need.kind === 'nothing') return undefined;
+  if (need.kind === 'operator') return scopes.includes(OPERATOR_SCOPE) ? undefined : OPERATOR_SCOPE;
+  const { type, letter } = need;
+  const isGranted = scopes.some((scope) => {
+    const granted = parseScope(scope);
+    if (granted === undefined || granted === 'operator') return false;
+    return (granted.type === '*' || granted.type === type) && granted.letters.includes(letter);
   });
+  return isGranted ? undefined : `system/${type}.${letter}`;
 }
-
-/** Words of SMART v1 stand for letters of v2. */
-const lettersOf = (permission: string): string =>
-  ({ read: 'rs', write: 'cud', '*': 'cruds' })[permission] ?? (/^c?r?u?d?s?$/.test(permission) ? permission : '');
 
 const insufficient = (scope: string): Refusal =>
   refuse('scope-missing', {
