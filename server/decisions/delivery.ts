@@ -66,7 +66,7 @@ const plus = (instant: string, ms: number): string => new Date(Date.parse(instan
 const isInDoubt = (decision: QueuedDecision): boolean => decision.code === 'accept' && decision.probeUsed;
 
 /** When the latest attempt of a decision was started whose outcome nobody heard; undefined: there is none. */
-export const doubtedAtOf = ({ lastAttempt, doubtedAt }: QueuedDecision): string | undefined =>
+const doubtedAtOf = ({ lastAttempt, doubtedAt }: QueuedDecision): string | undefined =>
   lastAttempt?.outcome === 'unknown' ? lastAttempt.startedAt : doubtedAt;
 
 /** Until when an attempt that nobody heard the end of may be recorded after all, although reading showed nothing of it. */
@@ -141,7 +141,7 @@ export function afterAnswer(
     case 'ok':
       return { kind: 'recorded' };
     case 'retry': {
-      const step = again(heard(decision), fate.afterMs, situation, policy);
+      const step = again(asNotApplied(decision), fate.afterMs, situation, policy);
       // Before it is given back, reading tells whether a 503 spoke the truth.
       return step.kind === 'give-back' && decision.wasUnknown ? { kind: 'reread', why: 'unknown', afterMs: 0 } : step;
     }
@@ -154,9 +154,16 @@ export function afterAnswer(
   }
 }
 
-/** The answer to the last attempt was heard: it is at work no more. */
-const heard = ({ lastAttempt, ...decision }: QueuedDecision): QueuedDecision =>
+/** The decision with its last attempt, if there was one, known not to have been applied: it is at work no more. */
+export const asNotApplied = ({ lastAttempt, ...decision }: QueuedDecision): QueuedDecision =>
   lastAttempt === undefined ? decision : { ...decision, lastAttempt: { ...lastAttempt, outcome: 'not-applied' } };
+
+/** The decision of which reading e-RS cannot tell whether it was applied (4.5). */
+export const asUnknowable = (decision: QueuedDecision): QueuedDecision => ({
+  ...decision,
+  wasUnknown: true,
+  isUnknowable: true,
+});
 
 /** What a decision carries from now on whose last attempt nobody heard the end of. */
 export const inDoubt = (decision: QueuedDecision): Pick<QueuedDecision, 'wasUnknown' | 'doubtedAt'> => ({
@@ -197,7 +204,7 @@ function afterRefusal(
   if (isInDoubt(decision)) return { kind: 'unknowable' };
   if (fate.code === 'ERS_FORBIDDEN' || fate.code === 'ERS_USER_SESSION_ENDED')
     return { kind: 'await-user', why: fate.code };
-  if (fate.code === 'ERS_APPLICATION_REFUSED') return again(heard(decision), 0, situation, policy);
+  if (fate.code === 'ERS_APPLICATION_REFUSED') return again(asNotApplied(decision), 0, situation, policy);
   if (decision.wasUnknown && (OWN_DOING.has(refusal.ersCode) || fate.code === 'ERS_NOT_FOUND')) {
     // For an accept no reading can tell (4.5).
     return decision.code === 'accept' ? { kind: 'unknowable' } : { kind: 'reread', why: 'unknown', afterMs: 0 };

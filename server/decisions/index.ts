@@ -5,6 +5,8 @@ export type { Attempt, DeliveryPolicy, DeliveryStep, QueuedDecision, RereadReaso
 export {
   afterAnswer,
   afterReread,
+  asNotApplied,
+  asUnknowable,
   DEFAULT_DELIVERY_POLICY,
   doubted,
   inDoubt,

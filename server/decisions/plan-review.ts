@@ -14,7 +14,7 @@ import {
   withReviewStatus,
 } from '../../mappings/index.ts';
 import { type AlertCode, CODES, type DispatchRecord } from '../core/index.ts';
-import { ATTEMPT_MAX_MS, showsOutcome } from './delivery.ts';
+import { ATTEMPT_MAX_MS, asUnknowable, type QueuedDecision, showsOutcome } from './delivery.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { groupOf, REVIEW_MACHINE } from './machine.ts';
 import { recorded } from './outcomes.ts';
@@ -113,7 +113,7 @@ function planOpen(situation: ReviewSituation, latest: Episode): ReviewPlan {
   if (decision !== undefined && (decision.isUnknowable || mayBeOurs))
     return planUnknowable(situation, latest, decision);
   // It left no trace, and what it was given for has changed: to open the review would be a guess (D3).
-  if (decision?.code === 'accept' && decision.wasUnknown && hasChanged(situation, latest)) {
+  if (decision?.code === 'accept' && decision.wasUnknown && !seenNow(situation, latest).isSame) {
     const plan = planUnknowable(situation, latest, decision);
     return plan.kind === 'none' ? unknowable(latest, decision) : plan;
   }
@@ -122,28 +122,27 @@ function planOpen(situation: ReviewSituation, latest: Episode): ReviewPlan {
   return settled.kind === 'unknown' ? { ...plan, alerts: [...plan.alerts, 'state-unknown'] } : plan;
 }
 
-type Decision = NonNullable<DispatchRecord['decision']>;
-
-const hasChanged = (situation: ReviewSituation, { record, task }: Episode): boolean => {
+/** The review as e-RS shows it now, and whether what a decision rests on is still the same. */
+function seenNow(situation: ReviewSituation, { record, task }: Episode) {
   const review = buildReview(situation, situation.listed ?? [], episodeOf(task));
   const reviewed = review?.reviewed ?? reviewedOf(situation.referral.facts, undefined, record.reviewed);
-  return sendableOf(situation.referral, reviewed).fingerprint !== record.sendable.fingerprint;
-};
+  const sendable = sendableOf(situation.referral, reviewed);
+  return { review, reviewed, sendable, isSame: sendable.fingerprint === record.sendable.fingerprint };
+}
 
 /** Nobody can say yet whether e-RS has recorded it: the Task says so, and the alert stands (4.5). */
-function unknowable({ record }: Episode, decision: Decision): ReviewPlan {
+function unknowable({ record }: Episode, decision: QueuedDecision): ReviewPlan {
   const task = withReviewStatus(record.baseline, 'decision-sending');
-  const doubted = { ...decision, wasUnknown: true, isUnknowable: true };
   return {
     kind: 'update',
     task,
-    record: { ...record, baseline: task, decision: doubted },
+    record: { ...record, baseline: task, decision: asUnknowable(decision) },
     alerts: ['outcome-unknown'],
   };
 }
 
 /** E-4: an attempt that seemed lost, or not to have been applied, is found in e-RS after all. */
-function recordedLate({ referral, now }: ReviewSituation, latest: Episode, decision: Decision): ReviewPlan {
+function recordedLate({ referral, now }: ReviewSituation, latest: Episode, decision: QueuedDecision): ReviewPlan {
   const { version } = referral.facts;
   const { priority } = referral.serviceRequest;
   const step = { task: latest.record.baseline, record: latest.record };
@@ -155,7 +154,7 @@ function recordedLate({ referral, now }: ReviewSituation, latest: Episode, decis
  * Reading the referral could not tell whether the last attempt was applied; a complete worklist that was polled later
  * can (4.5). An accept leaves no trace: gone from the list means recorded, by inference; still listed means not.
  */
-function planUnknowable(situation: ReviewSituation, latest: Episode, decision: Decision): ReviewPlan {
+function planUnknowable(situation: ReviewSituation, latest: Episode, decision: QueuedDecision): ReviewPlan {
   const { listed, polledAt } = situation;
   const { facts } = situation.referral;
   const sincePolled = Date.parse(polledAt ?? '') - Date.parse(decision.lastAttempt?.startedAt ?? '');
@@ -256,10 +255,7 @@ const sendableOf = (referral: MappedReferral, reviewed: DispatchRecord['reviewed
 function follow(situation: ReviewSituation, latest: Episode): ReviewPlan {
   const { record, task: current } = latest;
   const { facts } = situation.referral;
-  const review = buildReview(situation, situation.listed ?? [], episodeOf(current));
-  const reviewed = review?.reviewed ?? reviewedOf(facts, undefined, record.reviewed);
-  const sendable = sendableOf(situation.referral, reviewed);
-  const isSame = sendable.fingerprint === record.sendable.fingerprint;
+  const { review, reviewed, sendable, isSame } = seenNow(situation, latest);
   if (!isSame && isDecided(latest)) return conflict(situation, latest, review);
   const moved = { ...record, sendable, reviewed };
   if (!isSame) {

@@ -22,6 +22,8 @@ import {
 import {
   type Attempt,
   afterAnswer,
+  asNotApplied,
+  asUnknowable,
   type DeliveryStep,
   doubted,
   exhausted,
@@ -268,12 +270,6 @@ async function answered(
   return apply(options, hand, decision, step, witness);
 }
 
-/** The decision with its last attempt known not to have been applied. */
-const settledAttempt = (decision: QueuedDecision): QueuedDecision =>
-  decision.lastAttempt === undefined
-    ? decision
-    : { ...decision, lastAttempt: { ...decision.lastAttempt, outcome: 'not-applied' } };
-
 /** An attempt that was given up because this process ends may be at work in e-RS for as long as any (D1). */
 function parkedIfEnding({ isParking, policy }: DispatchRoom, decision: QueuedDecision): QueuedDecision {
   const attempt = decision.lastAttempt;
@@ -284,7 +280,7 @@ function parkedIfEnding({ isParking, policy }: DispatchRoom, decision: QueuedDec
 
 /** Not applied, and not tried again at once where reading e-RS, which would say how to go on, fails (E-8). */
 const restedAttempt = ({ clock, random }: DispatchRoom, decision: QueuedDecision): QueuedDecision => ({
-  ...settledAttempt(decision),
+  ...asNotApplied(decision),
   nextAttemptAt: new Date(clock.now().getTime() + backoffMs(decision.attempts - 1, random())).toISOString(),
 });
 
@@ -314,7 +310,7 @@ async function apply(
   switch (step.kind) {
     case 'again': {
       const queued = withReviewStatus(task, 'decision-queued');
-      const waiting = { ...settledAttempt(decision), nextAttemptAt: step.at };
+      const waiting = { ...asNotApplied(decision), nextAttemptAt: step.at };
       const written = await write(
         options,
         hand,
@@ -331,7 +327,7 @@ async function apply(
       return write(
         options,
         hand,
-        { task: waiting, record: { ...record, baseline: waiting, decision: settledAttempt(decision) } },
+        { task: waiting, record: { ...record, baseline: waiting, decision: asNotApplied(decision) } },
         witnesses,
       );
     }
@@ -344,12 +340,7 @@ async function apply(
       return write(options, hand, expired(hand.step, decision), witnesses);
     case 'unknowable': {
       options.alerts.raise('outcome-unknown', record.taskId);
-      return write(
-        options,
-        hand,
-        { task, record: { ...record, decision: { ...decision, wasUnknown: true, isUnknowable: true } } },
-        witnesses,
-      );
+      return write(options, hand, { task, record: { ...record, decision: asUnknowable(decision) } }, witnesses);
     }
     case 'send':
     case 'wait':

@@ -1,4 +1,4 @@
-import { identifierOf, SYSTEM } from '../../mappings/index.ts';
+import { IN_FLIGHT_STATUSES, identifierOf, OPEN_STATUSES, SYSTEM } from '../../mappings/index.ts';
 import { describeError, type Engine, type EngineAnswer, type UserSession } from '../core/index.ts';
 import { loadReview, type Review } from '../reviews/index.ts';
 import { Agenda } from './agenda.ts';
@@ -39,13 +39,12 @@ export interface Dispatch {
 /** Decided and not final, by state, whoever wrote it (architecture 4, scan a). */
 const DECIDED_QUERIES = [
   'status=accepted,rejected&business-status:missing=true',
-  'status=accepted,rejected&business-status=awaiting-review,under-review,referral-changed,decision-invalid,decision-conflict,decision-refused,decision-expired,delivery-failed,decision-queued,decision-sending,awaiting-user-authorisation',
+  `status=accepted,rejected&business-status=${[...OPEN_STATUSES, ...IN_FLIGHT_STATUSES].join(',')}`,
   // What is on its way has a record of it, whatever somebody made of the Task's status.
-  'business-status=decision-queued,decision-sending,awaiting-user-authorisation',
+  `business-status=${IN_FLIGHT_STATUSES.join(',')}`,
 ];
 /** What others write and the engine has not seen, as a Subscription may say it. */
-export const DECIDED_BY_OTHERS =
-  'Task?status=accepted,rejected&business-status=awaiting-review,under-review,referral-changed,decision-invalid,decision-conflict,decision-refused,decision-expired,delivery-failed';
+export const DECIDED_BY_OTHERS = `Task?status=accepted,rejected&business-status=${OPEN_STATUSES.join(',')}`;
 /** Reviews that may wait for e-RS beside those at work: at ten requests a second, what half a minute sends. */
 const MOST_ASIDE = 256;
 const PATIENCE_MS = 1_000;

@@ -3,6 +3,8 @@ import { withReviewStatus } from '../../mappings/index.ts';
 import { backoffMs, type ErsReferral, type TransactionEntry } from '../core/index.ts';
 import {
   afterReread,
+  asNotApplied,
+  asUnknowable,
   type DeliveryStep,
   exhausted,
   expired,
@@ -208,10 +210,9 @@ function settledWrites(
   if (decision.lastAttempt?.correlationId !== given.lastAttempt?.correlationId)
     return { step: { kind: 'conflict' }, writes: { alerts: [] } };
   const notApplied: QueuedDecision = {
-    ...decision,
+    ...asNotApplied(decision),
     wasUnknown: isUnknown,
     ...(decision.lastAttempt?.outcome === 'unknown' ? inDoubt(decision) : {}),
-    ...(decision.lastAttempt && { lastAttempt: { ...decision.lastAttempt, outcome: 'not-applied' as const } }),
   };
   /** An attempt that was given up may be at work in e-RS: no other is sent meanwhile (D1). */
   const notBefore = (at: string | undefined): string | undefined => {
@@ -255,7 +256,7 @@ function settledWrites(
         : {
             step,
             writes: {
-              record: { ...record, decision: { ...decision, wasUnknown: true, isUnknowable: true } },
+              record: { ...record, decision: asUnknowable(decision) },
               alerts: ['outcome-unknown'],
             },
           };

@@ -173,8 +173,8 @@ export const MUTATIONS: readonly Mutation[] = [
   one(
     'an accept in doubt is not opened because its referral changed (4.5)',
     'server/decisions/plan-review.ts',
-    'decision.wasUnknown && hasChanged(situation, latest)) {',
-    'decision.wasUnknown && hasChanged(situation, latest) && decision.attempts < 0) {',
+    'decision.wasUnknown && !seenNow(situation, latest).isSame) {',
+    'decision.wasUnknown && !seenNow(situation, latest).isSame && decision.attempts < 0) {',
     FOUND,
   ),
   one(
