@@ -30,6 +30,8 @@ export class Progress {
       this.#startedMs = this.#clock.monotonicMs();
     }
     this.#lists.set(list, { left: count, isFirst });
+    // A list of which nothing is left, as after a kill at the end of a load, would be "being loaded" for ever.
+    if (this.#left() === 0) this.#lists.clear();
   }
 
   /** One of them is dealt with. */

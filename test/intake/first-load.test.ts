@@ -93,6 +93,13 @@ describe('a first load', () => {
     expect(inLog().at(-1)).toMatchObject({ left: 0 });
   }, 30_000);
 
+  test('of lists on which nothing is left to do, and nothing ever was, is over at once', async () => {
+    await using ward = await startWard({ services: [DIRECT, SLOTLESS], referrals: 0 });
+    await ward.intake.runOnce();
+    expect(ward.intake.readiness()).toMatchObject({ rooms: { intake: 'ok' } });
+    expect(ward.intake.readiness().firstLoad).toBeUndefined();
+  }, 30_000);
+
   test('I-10: a slot issue carries no version, so it is read once a day and not oftener', async () => {
     await using ward = await startWard({ services: [SLOTLESS] });
     const ubrn = await ward.create({ kind: 'slot-issue', service: SLOTLESS });
