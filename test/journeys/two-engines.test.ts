@@ -152,19 +152,22 @@ describe('hand-over', () => {
     await using pair = await startPair(6);
     const [task, next] = await openTasks(pair.b);
     if (task === undefined || next === undefined) throw new Error('no Tasks to decide');
+    // The account may be taken while only the next worklist can tell of the accept: then it says so, as it must (4.5).
+    const errors = () => pair.world.log.filter(({ level, code }) => level === 'error' && code !== 'outcome-unknown');
     await pair.world.control('POST', 'faults', { endpoint: 'A013', kind: 'lose-answer', times: 1 });
-    await patch(pair.b, task);
+    expect((await patch(pair.b, task)).status).toBe(200);
     await until(async () => ((await pair.world.calls('A013')).length > 0 ? true : undefined));
     pair.lineOfA.shut();
     await until(async () => ((await engineOf(pair.b))[1] === 'active' ? true : undefined));
     await accepted(pair.b, task.id);
     pair.lineOfA.unshut();
     await until(async () => ((await engineOf(pair.a))[1] === 'standby' ? true : undefined));
-    await patch(pair.a, next);
+    expect(errors()).toEqual([]);
+    expect((await patch(pair.a, await readTask(pair.a, next.id))).status).toBe(200);
     await accepted(pair.b, next.id);
     const recorded = (await pair.world.calls('A013')).filter(({ status }) => status === 200);
     expect(new Set(recorded.map(({ ubrn }) => ubrn)).size).toBe(recorded.length);
     expect(recorded).toHaveLength(2);
-    expect(pair.world.log.filter(({ level }) => level === 'error')).toEqual([]);
-  }, 60_000);
+    expect(errors()).toEqual([]);
+  }, 120_000);
 });
