@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createBudget } from '../server/budget/index.ts';
-import { Secret } from '../server/config.ts';
+import { Secret } from '../server/config/index.ts';
 import { type Log, parseUbrn, systemClock } from '../server/core/index.ts';
 import { createErsClient } from '../server/ers/index.ts';
 import { startProduct } from '../server/product.ts';

@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
 import { chainKey, witnessedStore } from './audit/index.ts';
 import { createBudget } from './budget/index.ts';
-import type { ErsConfig, ServerConfig } from './config.ts';
+import type { ErsConfig, ServerConfig } from './config/index.ts';
 import {
   type Alerts,
   type Audit,

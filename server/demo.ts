@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createRunningClock, type Simulator, startSimulator } from '../simulator/index.ts';
 import { type Client, makeClientKey } from './access/index.ts';
-import type { CallersConfig, ErsConfig } from './config.ts';
-import { Secret } from './config.ts';
+import type { CallersConfig, ErsConfig } from './config/index.ts';
+import { Secret } from './config/index.ts';
 import type { SiteService, UserSession } from './core/index.ts';
 
 /** What the demo brings besides the server: an e-RS with people in it, a folder for its data, a clinician. */

@@ -3,7 +3,7 @@ import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import { dirname } from 'node:path';
 import type { JWK } from 'jose';
 import { createAccess, makeIssuerKey } from './access/index.ts';
-import type { CallersConfig } from './config.ts';
+import type { CallersConfig } from './config/index.ts';
 import type { Access, Clock } from './core/index.ts';
 
 /** Makes what callers are asked by; a sentence that says what to change, where the issuer's key cannot be had. */

@@ -1,5 +1,5 @@
 import { searchParameters } from '../conformance/index.ts';
-import type { ServerConfig } from './config.ts';
+import type { ServerConfig } from './config/index.ts';
 import type { Clock, Store } from './core/index.ts';
 import { connectHapiStore, connectMedplumStore, openEmbeddedStore } from './store/index.ts';
 

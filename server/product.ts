@@ -6,7 +6,7 @@ import { Registry } from 'prom-client';
 import { Agent, type Dispatcher, ProxyAgent } from 'undici';
 import { type ActiveEngine, buildActiveEngine } from './active-engine.ts';
 import { chainKey, createAudit } from './audit/index.ts';
-import type { ErsConfig, ServerConfig } from './config.ts';
+import type { ErsConfig, ServerConfig } from './config/index.ts';
 import {
   alertBoard,
   type Clock,

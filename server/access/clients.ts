@@ -1,6 +1,6 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { z } from 'zod';
-import { parseScope } from '../core/index.ts';
+import { isSafeUrl, parseScope } from '../core/index.ts';
 
 const jwk = z.looseObject({
   kty: z.enum(['RSA', 'EC'], 'is RSA or EC: keys that are secrets on both sides prove nothing'),
@@ -8,10 +8,7 @@ const jwk = z.looseObject({
 });
 
 /** Keys travel encrypted, or on this machine: whoever could change them on the way could come in as the client. */
-const jwksUri = z
-  .url({ protocol: /^https?$/ })
-  .refine((url) => url.startsWith('https:') || LOOPBACK.has(new URL(url).hostname), 'must begin with https');
-const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '[::1]', 'localhost']);
+const jwksUri = z.url({ protocol: /^https?$/ }).refine(isSafeUrl, 'must begin with https');
 
 const client = z.strictObject({
   clientId: z.string().regex(/^[\w.@:-]{1,128}$/, 'is a name of letters, digits and . _ @ : -'),

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { type Break, chainKey, type Verdict, verifyAudit } from '../audit/index.ts';
-import { readAuditConfig } from '../config.ts';
+import { readAuditConfig } from '../config/index.ts';
 import { systemClock } from '../core/index.ts';
 import { openStore } from '../open-store.ts';
 import { type Call, type Command, WrongUse } from './command.ts';

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { MAX_JSON_BYTES } from '../active-engine.ts';
 import { createBudget } from '../budget/index.ts';
-import { type Config, type ErsConfig, readConfig, type ServerConfig } from '../config.ts';
+import { type Config, type ErsConfig, readConfig, type ServerConfig } from '../config/index.ts';
 import {
   type Budget,
   CODES,

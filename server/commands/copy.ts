@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { readCopyConfig } from '../config.ts';
+import { readCopyConfig } from '../config/index.ts';
 import { type CopyEnd, type CopyProgress, copyStore } from '../copy/index.ts';
 import { type Clock, type Store, type StoreFailure, systemClock } from '../core/index.ts';
 import { openStore } from '../open-store.ts';

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { readDemoConfig } from '../config.ts';
+import { readDemoConfig } from '../config/index.ts';
 import { systemClock } from '../core/index.ts';
 import { createLog } from '../log.ts';
 import { type Product, startProduct } from '../product.ts';

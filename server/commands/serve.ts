@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { readConfig } from '../config.ts';
+import { readConfig } from '../config/index.ts';
 import { systemClock } from '../core/index.ts';
 import { createLog } from '../log.ts';
 import { startProduct } from '../product.ts';

@@ -57,6 +57,7 @@ export type {
 export type { ErsRefusal, Fate } from './fate.ts';
 export type { Log, LogFields } from './log.ts';
 export { describeError } from './log.ts';
+export { isLoopback, isSafeUrl } from './loopback.ts';
 export type * from './records.ts';
 export { OPERATOR_SCOPE, parseScope, type ResourceScope } from './scopes.ts';
 export type { SiteService } from './site.ts';

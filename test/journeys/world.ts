@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Bundle, ServiceRequest, Task } from '@medplum/fhirtypes';
 import { SYSTEM } from '../../mappings/index.ts';
-import { type RemoteStoreConfig, Secret } from '../../server/config.ts';
+import { type RemoteStoreConfig, Secret } from '../../server/config/index.ts';
 import { type Log, type LogFields, type SiteService, type Store, systemClock } from '../../server/core/index.ts';
 import { type Product, startProduct } from '../../server/product.ts';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../simulator/index.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as passed } from 'node:timers/promises';
 import type { Basic } from '@medplum/fhirtypes';
-import { Secret } from '../../server/config.ts';
+import { Secret } from '../../server/config/index.ts';
 import { type ResourceType, type Store, type StoreResult, systemClock } from '../../server/core/index.ts';
 import { connectMedplumStore } from '../../server/store/index.ts';
 

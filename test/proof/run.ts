@@ -2,7 +2,7 @@ import type { Task } from '@medplum/fhirtypes';
 import { Registry } from 'prom-client';
 import { searchParameters } from '../../conformance/index.ts';
 import { type ActiveEngine, buildActiveEngine } from '../../server/active-engine.ts';
-import { Secret } from '../../server/config.ts';
+import { Secret } from '../../server/config/index.ts';
 import {
   type Alerts,
   alertBoard,

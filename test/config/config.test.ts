@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { makeClientKey } from '../server/access/index.ts';
-import { readConfig, readDemoConfig, Secret, VARIABLES } from '../server/config.ts';
-import { makeCertificate } from './self-signed.ts';
+import { makeClientKey } from '../../server/access/index.ts';
+import { readAuditConfig, readConfig, readDemoConfig, Secret, VARIABLES } from '../../server/config/index.ts';
+import { makeCertificate } from '../self-signed.ts';
 
 let directory: string;
 let complete: Record<string, string>;
@@ -126,6 +126,23 @@ describe('the environment', () => {
     expect(readConfig({ ...complete, DATA_DIR: join(directory, 'to', 'be', 'made') }).ok).toBe(true);
   });
 
+  test.each(['hapi', 'medplum'])('the audit trail of %s is looked for at STORE_URL, not in a folder', (store) => {
+    const remote = {
+      ID_NAMESPACE_SECRET: 'a secret of sixteen characters',
+      STORE: store,
+      STORE_URL: 'https://store.example/fhir',
+      STORE_CLIENT_ID: 'ers-fhir',
+      STORE_CLIENT_SECRET: 'its secret',
+    };
+    const read = readAuditConfig(remote);
+    expect(read).toMatchObject({
+      ok: true,
+      config: { remoteStore: { kind: store, url: 'https://store.example/fhir' } },
+    });
+    const { STORE_URL: _, ...nowhere } = remote;
+    expect(readAuditConfig(nowhere)).toEqual({ ok: false, faults: [expect.stringContaining('STORE_URL')] });
+  });
+
   test('the demo reports every fault of its own variables at once', () => {
     const read = readDemoConfig({
       SIMULATOR_PORT: 'abc',
@@ -191,7 +208,7 @@ describe('the environment', () => {
 
   test('the table of the README lists the same variables, defaults and meanings', async () => {
     const { readFileSync } = await import('node:fs');
-    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
     const rows = Object.entries(VARIABLES).map(([name, about]) => {
       const unit = 'unit' in about && about.unit !== undefined ? ` ${about.unit}` : '';
       const standard = 'default' in about && about.default !== undefined ? `\`${about.default}\`${unit}` : '';
