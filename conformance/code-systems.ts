@@ -197,6 +197,7 @@ const FACADE_ISSUE = {
   'assurance-too-low': ['You have signed in at NHS CIS2 in a way that is not strong enough for e-RS.'],
   'cis2-unavailable': ['NHS CIS2 did not answer.'],
   'engine-unavailable': ['No engine is active to carry this out.'],
+  'engine-answer-lost': ['The active engine was given this, but what it answered was lost on the way.'],
   'too-many-requests': ['More is asked at once than this server answers, or than one client may.'],
   'audit-unavailable': ['Nothing is shown that cannot be audited: too much waits to be written.'],
   'service-unknown': ['This installation has no such e-RS service.'],

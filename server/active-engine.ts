@@ -122,6 +122,7 @@ export function buildActiveEngine(options: ActiveEngineOptions): ActiveEngine {
     waiting: (session) => dispatch.waiting(session),
     openSession: (idToken) => dispatch.openSession(idToken),
     reopen: (taskId) => dispatch.reopen(taskId),
+    isAtHand: async () => !isRetired && mayWork(),
     wake: (taskId) => dispatch.wake(taskId),
     async reconcile() {
       const account = await sentinel.reconcile();

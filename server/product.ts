@@ -19,6 +19,7 @@ import {
 } from './core/index.ts';
 import { DECIDED_BY_OTHERS } from './dispatch/index.ts';
 import { createFacade, HINT_PATH, refuseUnparsed, SLOW_CLIENTS } from './facade/index.ts';
+import { CONNECT_MS, createHandOver, type HandOver } from './hand-over/index.ts';
 import { createLease } from './lease/index.ts';
 import { openAccess } from './open-access.ts';
 import { openStore } from './open-store.ts';
@@ -86,8 +87,22 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
   let isStopping = false;
   // Whoever opened an embedded store has it alone: the lock on its file ends with the process that held it.
   const isSoleProcess = options.store === undefined && store.capabilities.kind === 'embedded';
+  // Replicas meet within the installation: no proxy stands between them.
+  const toReplicas = new Agent({ ...ONE_PROTOCOL, connect: { timeout: CONNECT_MS } });
+  const handOver = isSoleProcess
+    ? undefined
+    : createHandOver({
+        secret,
+        clock,
+        log,
+        dispatcher: toReplicas,
+        instance: () => lease.instance,
+        holder: () => lease.otherHolder(),
+        own: () => active,
+      });
   const engine = engineInCharge(
     () => active,
+    handOver?.engine,
     () => !isSoleProcess && !isStopping,
   );
 
@@ -142,6 +157,7 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
     version: options.version,
     refuseIdentifiersInUrls: server.refuseIdentifiersInUrls,
     ...(server.hints === undefined ? {} : { hintSecret: server.hints.secret.reveal() }),
+    ...(handOver === undefined ? {} : { receiveHandOver: handOver.receive }),
   });
   listener.off('request', early);
   listener.on('request', facade);
@@ -152,7 +168,7 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
     clock,
     log,
     application: createHash('sha256').update(ersConfig.apiKey).digest('hex').slice(0, 32),
-    address: url,
+    address: server.replicaUrl ?? url,
     leaseMs: server.leaseSeconds * 1000,
     isSoleProcess,
     async whenHeld() {
@@ -181,6 +197,7 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
     await closed;
     await audit.stop();
     await dispatcher.close();
+    await toReplicas.destroy();
     if (options.store === undefined) await store.close();
     log.info('main.product.stopped');
   }
@@ -213,19 +230,25 @@ async function askForHints({ server, log }: ProductOptions, store: Store, boundU
   else log.warn('main.hints.refused', { code: asked.code });
 }
 
-/** The engine of this process while it is active; on a standby all that needs it is refused, and nothing is stored. */
-function engineInCharge(active: () => ActiveEngine | undefined, mayStandBy: () => boolean): Engine {
+/** The engine of this process while it is active, else that of another; where there is none all is refused, and nothing is stored. */
+function engineInCharge(
+  active: () => ActiveEngine | undefined,
+  elsewhere: HandOver['engine'] | undefined,
+  mayStandBy: () => boolean,
+): Engine {
   const unavailable = { ok: false, code: 'engine-unavailable' } as const;
+  const inCharge = () => active() ?? elsewhere;
   return {
-    fetch: async (ubrn) => active()?.fetch(ubrn) ?? unavailable,
-    refresh: async (serviceRequestId) => active()?.refresh(serviceRequestId) ?? unavailable,
-    send: async (taskId, session) => active()?.send(taskId, session) ?? unavailable,
-    signAndSend: async (session, wish) => active()?.signAndSend(session, wish) ?? unavailable,
-    waiting: async (session) => active()?.waiting(session) ?? unavailable,
-    openSession: async (idToken) => active()?.openSession(idToken) ?? unavailable,
-    reopen: async (taskId) => active()?.reopen(taskId) ?? unavailable,
-    poll: async (service, list) => active()?.poll(service, list) ?? unavailable,
-    reconcile: async () => active()?.reconcile() ?? unavailable,
+    fetch: async (ubrn) => inCharge()?.fetch(ubrn) ?? unavailable,
+    refresh: async (serviceRequestId) => inCharge()?.refresh(serviceRequestId) ?? unavailable,
+    send: async (taskId, session) => inCharge()?.send(taskId, session) ?? unavailable,
+    signAndSend: async (session, wish) => inCharge()?.signAndSend(session, wish) ?? unavailable,
+    waiting: async (session) => inCharge()?.waiting(session) ?? unavailable,
+    openSession: async (idToken) => inCharge()?.openSession(idToken) ?? unavailable,
+    reopen: async (taskId) => inCharge()?.reopen(taskId) ?? unavailable,
+    poll: async (service, list) => inCharge()?.poll(service, list) ?? unavailable,
+    reconcile: async () => inCharge()?.reconcile() ?? unavailable,
+    isAtHand: async () => inCharge()?.isAtHand() ?? false,
     // The active engine finds by its scan what a standby's facade has stored.
     wake: (taskId) => active()?.wake(taskId),
     readiness: () =>

@@ -28,6 +28,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'server/access': ['server/core'],
   'server/config': ['server/access', 'server/core'],
   'server/sign-in': ['server/core'],
+  'server/hand-over': ['server/core'],
   'server/lease': ['server/core', 'server/store'],
   'server/copy': ['server/core', 'mappings', 'server/store'],
   'server/audit': ['server/core', 'mappings', 'server/store'],

@@ -24,6 +24,8 @@ export interface ServerConfig {
   readonly remoteStore?: RemoteStoreConfig;
   /** How the store's server tells of decided Tasks; absent: it is looked for them, every two seconds. */
   readonly hints?: { readonly secret: Secret; readonly url: string | undefined };
+  /** Where other processes on the same store reach this one; absent: the address that is bound. */
+  readonly replicaUrl?: string;
   readonly idNamespaceSecret: Secret;
   readonly refuseIdentifiersInUrls: boolean;
   readonly decisionDelaySeconds: number;
@@ -50,6 +52,7 @@ const SERVER_NAMES = [
   'STORE_CLIENT_SECRET',
   'STORE_HINT_SECRET',
   'STORE_HINT_URL',
+  'REPLICA_URL',
   'DATA_DIR',
   'ID_NAMESPACE_SECRET',
   'REFUSE_IDENTIFIERS_IN_URLS',
@@ -98,6 +101,7 @@ export function serverConfig(environment: Environment, faults: string[]): Server
     dataDirectory: values.DATA_DIR,
     ...(remoteStore === undefined ? {} : { remoteStore }),
     ...(hintSecret === undefined ? {} : { hints: Object.freeze({ secret: hintSecret, url: values.STORE_HINT_URL }) }),
+    ...(values.REPLICA_URL === undefined ? {} : { replicaUrl: values.REPLICA_URL }),
     idNamespaceSecret: values.ID_NAMESPACE_SECRET,
     refuseIdentifiersInUrls: values.REFUSE_IDENTIFIERS_IN_URLS,
     decisionDelaySeconds: values.DECISION_DELAY_SECONDS,

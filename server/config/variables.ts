@@ -81,6 +81,10 @@ export const VARIABLES = {
   STORE_HINT_URL: variable(httpUrl.optional(), {
     meaning: 'Where the store reaches this very process for that, without a path; else the address that is bound',
   }),
+  REPLICA_URL: variable(ersUrl.optional(), {
+    meaning:
+      'With replicas on one store: where the others reach this very process, without a path, by a name that its certificate has; else the address that is bound',
+  }),
   DATA_DIR: variable(z.string().min(1), { default: './data', meaning: 'Folder of the embedded store' }),
   ID_NAMESPACE_SECRET: variable(secret, {
     meaning: 'Secret of this installation, from which Patient ids and paging tokens are made; keep it for ever',

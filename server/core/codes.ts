@@ -122,6 +122,7 @@ export type FacadeCode =
   | 'assurance-too-low'
   | 'cis2-unavailable'
   | 'engine-unavailable'
+  | 'engine-answer-lost'
   | 'service-unknown'
   | 'list-unknown'
   | 'ers-unavailable'
@@ -657,6 +658,12 @@ export const CODES: Readonly<Record<Code, CodeEntry>> = {
     'operator',
     'Try again; nothing was stored.',
     503,
+  ),
+  'engine-answer-lost': entry(
+    'The active engine was given this, but what it answered was lost on the way.',
+    'client',
+    'Read the Task, which says what became of it, before you ask again.',
+    504,
   ),
   'service-unknown': entry(
     'This installation has no such e-RS service.',

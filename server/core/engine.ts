@@ -47,6 +47,9 @@ export interface OpenedSession {
   readonly roles: readonly { readonly organisation: string; readonly businessFunctions: readonly string[] }[];
 }
 
+/** Where an active engine takes what the other processes of the installation hand over. */
+export const HAND_OVER_PATH = '/engine';
+
 /** What the facade may ask of the active engine; wired by main. */
 export interface Engine {
   /** Lands a referral by UBRN, whether or not it is on a list (`$ers-fetch`). */
@@ -73,6 +76,8 @@ export interface Engine {
   poll(service: string, list?: WorklistName): Promise<PollAnswer>;
   /** The account of what the worklists named, made now (`$ers-reconciliation`). */
   reconcile(): Promise<EngineAnswer<Account>>;
+  /** Whether there is an engine to take a clinician's session now, in this process or another. */
+  isAtHand(): Promise<boolean>;
   /** A Task changed: look soon. A hint; losing it costs seconds. */
   wake(taskId?: string): void;
   readiness(): Readiness;

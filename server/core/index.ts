@@ -41,6 +41,7 @@ export type {
   SignedDecision,
   WaitingDecision,
 } from './engine.ts';
+export { HAND_OVER_PATH } from './engine.ts';
 export type {
   Budget,
   ErsClient,

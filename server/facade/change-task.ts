@@ -149,7 +149,7 @@ async function storeDecision(
   const { store, engine, requireUserSession } = room;
   if (session === undefined && requireUserSession) return refuse('user-session-required');
   // A session cannot wait: without an engine to use it the decision would be stored but not sent (architecture 3).
-  if (session && engine.readiness().rooms['dispatch'] === 'stopped') return refuse('engine-unavailable');
+  if (session && !(await engine.isAtHand())) return refuse('engine-unavailable');
   const user = await verifiedUser(room, call.caller);
   if (isRefusal(user)) return user;
   const written = await writeDecision(room, before, record.key, decided, {
@@ -163,7 +163,7 @@ async function storeDecision(
   }
   const sent = await within(room.clock, room.limits.sendWaitMs, engine.send(before.id, session));
   const notice: Notice | undefined =
-    sent.isLate || sent.value.ok
+    sent.isLate || sent.value.ok || sent.value.code === 'engine-answer-lost'
       ? undefined
       : {
           code: sent.value.code,

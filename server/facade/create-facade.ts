@@ -27,6 +27,7 @@ import { findRoute, type Route, type Unrouted } from './route.ts';
 import { search } from './search.ts';
 import { sendDecision } from './send-decision.ts';
 import { serveAccess } from './serve-access.ts';
+import { serveHandOver } from './serve-hand-over.ts';
 import { signAndSend } from './sign-and-send.ts';
 import { Throttle } from './throttle.ts';
 import { idsOf, notePattern, traceRequests } from './trace.ts';
@@ -43,8 +44,9 @@ export function createFacade(options: FacadeOptions): Express {
   app.disable('etag');
   app.set('query parser', false);
   app.use(traceRequests(options));
-  // Before the host is judged: the store's server names this process as it pleases, and has a secret to show.
+  // Before the host is judged: the store's server and the other processes name this one as they please, and have a secret to show.
   serveHints(app, options);
+  serveHandOver(app, options.receiveHandOver);
   app.use(checkHost(options.publicUrl));
   serveHealth(app, options);
   serveAccess(app, options.access);

@@ -62,6 +62,8 @@ export interface FacadeOptions {
   /** Of the software, for the CapabilityStatement. */
   readonly version: string;
   readonly limits?: Partial<FacadeLimits>;
+  /** Takes what another process of the installation hands over, sealed, and answers so; undefined: it is of none. */
+  readonly receiveHandOver?: (text: string) => Promise<string | undefined>;
   /** What the store's server shows with a hint; absent: hints are not taken. */
   readonly hintSecret?: string;
   /** Patient identifiers are taken in bodies only (architecture 11). */

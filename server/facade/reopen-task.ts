@@ -16,7 +16,7 @@ export async function reopenTask(room: FacadeRoom, { route }: Call<RouteOf<'oper
   const taskId = route.id ?? '';
   const task = await room.store.read('Task', taskId);
   if (!task.ok) return refuseForStore(task);
-  if (room.engine.readiness().rooms['dispatch'] === 'stopped') return refuse('engine-unavailable');
+  if (!(await room.engine.isAtHand())) return refuse('engine-unavailable');
   const reopened = await within(room.clock, room.limits.fetchWaitMs, room.engine.reopen(taskId));
   if (reopened.isLate) return refuse('ers-unavailable', { headers: retryAfter(30_000) });
   if (!reopened.value.ok) {

@@ -19,11 +19,12 @@ export async function sendDecision(room: FacadeRoom, { route, headers }: Call<Ro
   const task = await room.store.read('Task', taskId);
   if (!task.ok) return refuseForStore(task);
   const sent = await within(room.clock, room.limits.sendWaitMs, room.engine.send(taskId, carried.session));
-  if (!sent.isLate && !sent.value.ok) {
+  const isUnderWay = sent.isLate || (!sent.value.ok && sent.value.code === 'engine-answer-lost');
+  if (!sent.isLate && !sent.value.ok && !isUnderWay) {
     const { code, retryAfterMs } = sent.value;
     return refuse(code, retryAfterMs === undefined ? {} : { headers: retryAfter(retryAfterMs) });
   }
   const now = await room.store.read('Task', taskId);
   if (!now.ok) return refuseForStore(now);
-  return { status: sent.isLate ? 202 : 200, body: now.value, headers: versionHeadersOf(now.value) };
+  return { status: isUnderWay ? 202 : 200, body: now.value, headers: versionHeadersOf(now.value) };
 }

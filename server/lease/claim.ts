@@ -52,6 +52,19 @@ export class Claim {
     this.#options = options;
   }
 
+  /** This contender's name in the lease. */
+  get instance(): string {
+    return this.#instance;
+  }
+
+  /** Who else has the lease, by the store; undefined: nobody, or this contender. It may have died since. */
+  async otherHolder(): Promise<LeaseRecord['holder']> {
+    if (this.isHeld()) return undefined;
+    const read = await this.#read();
+    const holder = read.ok ? read.value?.data.holder : undefined;
+    return holder?.instance === this.#instance ? undefined : holder;
+  }
+
   /** Whether e-RS may be called now. A process that was frozen finds out here, before it sends. */
   isHeld(): boolean {
     return this.#mine !== undefined && (this.#options.isSoleProcess || this.leftMs() > 0);

@@ -1,4 +1,4 @@
-import { describeError } from '../core/index.ts';
+import { describeError, type LeaseRecord } from '../core/index.ts';
 import { Claim, type ClaimOptions } from './claim.ts';
 
 export interface LeaseOptions extends ClaimOptions {
@@ -14,6 +14,10 @@ export interface Lease {
   start(): Promise<void>;
   /** Asked right before each call of e-RS: the loser stops before it sends. */
   isHeld(): boolean;
+  /** This process's name in the lease. */
+  readonly instance: string;
+  /** Who else has the lease, by the store; undefined: nobody, or this process. It may have died since. */
+  otherHolder(): Promise<LeaseRecord['holder']>;
   /** Ends the engine while the lease still stands, then gives it back. */
   stop(): Promise<void>;
 }
@@ -105,6 +109,8 @@ export function createLease(options: LeaseOptions): Lease {
         running = run(resolve).finally(resolve);
       }),
     isHeld: () => claim.isHeld(),
+    instance: claim.instance,
+    otherHolder: () => claim.otherHolder(),
     async stop() {
       closing.abort();
       await running;

@@ -152,7 +152,7 @@ export function createSignIn({ clock, log, engine, publicUrl, cis2: about }: Sig
       return show(res, 403, (nonce) =>
         resultPage(
           nonce,
-          taskIds.map((taskId) => ({ taskId, outcome: 'waiting', code })),
+          taskIds.map((taskId) => ({ taskId, outcome: code === 'engine-answer-lost' ? 'under-way' : 'waiting', code })),
         ),
       );
     }

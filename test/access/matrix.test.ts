@@ -106,10 +106,11 @@ async function ask({ method, path }: Row, token: string | undefined) {
 const refusal = (row: Row, status: number, code: string) =>
   row.method === 'HEAD' ? { status, code: undefined, type: undefined } : { status, code, type: 'OperationOutcome' };
 
-/** Routes that ask for no bearer token: codes, counts, public keys, and the store's hints, which have a secret of their own. */
+/** Routes that ask for no bearer token: codes, counts, public keys, and what has a secret of its own: the store's hints, and what replicas hand over. */
 const OUTSIDE = [
   '/auth/jwks',
   '/auth/token',
+  '/engine',
   '/fhir/R4/.well-known/smart-configuration',
   '/health/live',
   '/health/ready',
@@ -193,11 +194,27 @@ describe('what asks for no token', () => {
       'https://facade.example',
       { now: () => new Date(), monotonicMs: () => 0, sleep: async () => undefined },
     );
-    await using open = await startFacade({ access, hintSecret: 'a secret of the store here', signIn: () => undefined });
+    await using open = await startFacade({
+      access,
+      hintSecret: 'a secret of the store here',
+      receiveHandOver: async () => undefined,
+      signIn: () => undefined,
+    });
     const { stack } = open.app.router as unknown as { stack: readonly { route?: { path: string } }[] };
     expect(stack.flatMap(({ route }) => (route === undefined ? [] : [route.path])).toSorted()).toEqual(OUTSIDE);
     // Those without a path: the trace, the host, the pages of /sign-in, the two of the FHIR base, what is nowhere, what went wrong.
     expect(stack.filter(({ route }) => route === undefined)).toHaveLength(7);
+  });
+});
+
+describe('the door for other processes of the installation', () => {
+  test('says to strangers nothing but that they are, and reads no more of them than a session could need', async () => {
+    await using open = await startFacade({ receiveHandOver: async () => undefined });
+    const send = (body: string, type = 'application/jose') =>
+      fetch(`${open.url}/engine`, { method: 'POST', headers: { 'Content-Type': type }, body });
+    for (const answer of [await send('x.y.z'), await send(''), await send('{}', 'application/json')])
+      expect([answer.status, await answer.text()]).toEqual([401, '']);
+    expect((await send('x'.repeat(200_001))).status).toBe(413);
   });
 });
 

@@ -205,6 +205,7 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
         openSession: (idToken) => dispatch.openSession(idToken),
         waiting: (given) => dispatch.waiting(given),
         reopen: (taskId) => dispatch.reopen(taskId),
+        isAtHand: async () => true,
         wake: (taskId) => dispatch.wake(taskId),
         readiness: () => ({ ready: true, engine: 'active', rooms: { dispatch: 'ok' }, services: [] }),
       },

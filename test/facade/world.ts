@@ -98,6 +98,7 @@ function fakeEngine(): FakeEngine {
     openSession: async () => ({ ok: false, code: 'engine-unavailable' }),
     waiting: async () => ({ ok: true, value: [] }),
     reopen: async (taskId) => engine.answers.reopen?.(taskId) ?? { ok: true, value: undefined },
+    isAtHand: async () => engine.state.rooms['dispatch'] !== 'stopped',
     wake: (taskId) => {
       engine.woken.push(taskId);
     },

@@ -2,11 +2,17 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { OperationOutcome, Task } from '@medplum/fhirtypes';
+import type { Basic, OperationOutcome, Parameters, Task } from '@medplum/fhirtypes';
 import { searchParameters } from '../../conformance/index.ts';
-import { type Store, systemClock } from '../../server/core/index.ts';
+import { type LeaseRecord, type Store, systemClock } from '../../server/core/index.ts';
 import type { Product } from '../../server/product.ts';
-import { openEmbeddedStore } from '../../server/store/index.ts';
+import {
+  contentOfRecord,
+  type EngineRecord,
+  openEmbeddedStore,
+  readRecord,
+  writeRecord,
+} from '../../server/store/index.ts';
 import { lineTo, type StoreLine } from '../lease/store-line.ts';
 import { businessStatusOf, signIn } from '../sign-in.ts';
 import { until } from './process.ts';
@@ -22,6 +28,7 @@ interface Pair extends AsyncDisposable {
   readonly a: Product;
   readonly b: Product;
   readonly lineOfA: StoreLine;
+  readonly store: Store;
 }
 
 async function startPair(leaseSeconds: number): Promise<Pair> {
@@ -40,6 +47,7 @@ async function startPair(leaseSeconds: number): Promise<Pair> {
     a: world.product,
     b,
     lineOfA,
+    store,
     async [Symbol.asyncDispose]() {
       lineOfA.unshut();
       await world[Symbol.asyncDispose]();
@@ -82,6 +90,27 @@ const refusalOf = async (answer: Response) => {
   const outcome = (await answer.json()) as OperationOutcome;
   return [answer.status, outcome.issue?.[0]?.details?.coding?.[0]?.code, Number(answer.headers.get('retry-after')) > 0];
 };
+/** Until its holder renews it, the lease names an address where nobody is. */
+async function leadAstray(store: Store): Promise<void> {
+  const lease = await leaseIn(store);
+  const { holder } = lease.data;
+  if (holder === undefined) throw new Error('nobody has the lease');
+  const data = { ...lease.data, holder: { ...holder, address: 'http://127.0.0.1:9' } };
+  const written = await writeRecord(store, 'ers-lease', data.application, data, lease);
+  if (!written.ok) throw new Error(written.code);
+}
+
+async function leaseIn(store: Store): Promise<EngineRecord<LeaseRecord>> {
+  const found = await store.search('Basic', 'code=ers-lease&_count=1');
+  const [basic] = found.ok ? found.value.matches : [];
+  const content = basic && contentOfRecord<LeaseRecord>(basic as Basic, 'ers-lease');
+  const read = await readRecord<LeaseRecord>(store, 'ers-lease', content?.key ?? '');
+  if (!read.ok || read.value === undefined) throw new Error('there is no lease');
+  return read.value;
+}
+
+const isLedBack = async ({ a, store }: Pair) => (await leaseIn(store)).data.holder?.address === a.url;
+
 const UNAVAILABLE = [503, 'engine-unavailable', true];
 
 describe('two engines on one store', () => {
@@ -100,35 +129,70 @@ describe('two engines on one store', () => {
     expect(await engineOf(pair.b)).toEqual([200, 'standby']);
   });
 
-  test('what needs the engine is refused by a standby with Retry-After, and nothing is stored', async () => {
-    const parameters = {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/fhir+json' },
-      body: JSON.stringify({
-        resourceType: 'Parameters',
-        parameter: [{ name: 'ubrn', valueString: '000000070001' }],
-      }),
-    };
-    const operations = [`ServiceRequest/$ers-fetch`, `${task.focus?.reference}/$ers-refresh`];
-    for (const operation of operations)
-      expect(await refusalOf(await fetch(`${pair.b.url}/fhir/R4/${operation}`, parameters))).toEqual(UNAVAILABLE);
+  const sessionOf = async () => {
     const { token, organisation, businessFunction } = await signIn(pair.world.simulator);
-    const session = {
+    return {
       'NHSD-User-Authorization': `Bearer ${token}`,
       'NHSD-End-User-Organisation-ODS': organisation,
       'NHSD-eRS-Business-Function': businessFunction,
     };
-    const send = `${pair.b.url}/fhir/R4/Task/${task.id}/$ers-send-decision`;
-    expect(await refusalOf(await fetch(send, { method: 'POST', headers: session }))).toEqual(UNAVAILABLE);
+  };
+  const operate = (path: string, parameters: object, headers: Record<string, string> = {}) =>
+    fetch(`${pair.b.url}/fhir/R4/${path}`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/fhir+json', ...headers },
+      body: JSON.stringify({ resourceType: 'Parameters', ...parameters }),
+    });
+  const byUbrn = { parameter: [{ name: 'ubrn', valueString: '000000070001' }] };
+
+  test('what needs the engine is refused by a standby that does not reach it, with Retry-After, and nothing is stored', async () => {
+    await leadAstray(pair.store);
+    expect(await refusalOf(await operate('ServiceRequest/$ers-fetch', byUbrn))).toEqual(UNAVAILABLE);
+    expect(await refusalOf(await operate(`${task.focus?.reference}/$ers-refresh`, {}))).toEqual(UNAVAILABLE);
+    const session = await sessionOf();
+    expect(await refusalOf(await operate(`Task/${task.id}/$ers-send-decision`, {}, session))).toEqual(UNAVAILABLE);
+    expect(await refusalOf(await operate('Task/$ers-sign-and-send', {}, session))).toEqual(UNAVAILABLE);
     expect(await refusalOf(await patch(pair.b, task, session))).toEqual(UNAVAILABLE);
     expect((await readTask(pair.b, task.id)).meta?.versionId).toBe(task.meta?.versionId);
     expect(await pair.world.calls('A013')).toEqual([]);
+    await until(async () => ((await isLedBack(pair)) ? true : undefined));
+  }, 60_000);
+
+  test('what needs the engine is handed by a standby to the process that has it', async () => {
+    const answer = await operate(`${task.focus?.reference}/$ers-refresh`, {});
+    expect(answer.status).toBe(200);
+    expect((await operate('$ers-reconciliation', {})).status).toBe(200);
+    expect((await operate('ServiceRequest/$ers-fetch', byUbrn)).status).not.toBe(503);
+  });
+
+  test('4.7: a session that is given to a standby sends the decision at once, once, from the active engine', async () => {
+    const another = (await openTasks(pair.b)).find(({ id }) => id !== task.id);
+    if (another === undefined) throw new Error('no Task to decide');
+    const session = await sessionOf();
+    const before = (await pair.world.calls('A013')).length;
+    const answer = await patch(pair.b, another, session);
+    expect([answer.status, businessStatusOf((await answer.json()) as Task)]).toEqual([200, 'accepted']);
+    expect((await pair.world.calls('A013')).slice(before).map(({ status, mode }) => [status, mode])).toEqual([
+      [200, 'user'],
+    ]);
+    const signed = await operate('Task/$ers-sign-and-send', {}, session);
+    expect([signed.status, ((await signed.json()) as Parameters).parameter?.[0]]).toEqual([
+      200,
+      { name: 'sent', valueUnsignedInt: 0 },
+    ]);
+    const token = session['NHSD-User-Authorization'].slice('Bearer '.length);
+    expect(JSON.stringify(pair.world.log)).not.toContain(token);
+    expect(JSON.stringify(await pair.store.search('Basic', '_count=500'))).not.toContain(token);
   });
 
   test('D2: a decision through a standby’s facade is stored, found by the active engine, and sent once', async () => {
     expect((await patch(pair.b, task)).status).toBe(200);
     await accepted(pair.b, task.id);
-    expect((await pair.world.calls('A013')).map(({ status }) => status)).toEqual([200]);
+    expect((await pair.world.calls('A013')).map(({ status, ubrn }) => [status, ubrn])).toContainEqual([
+      200,
+      task.focus?.identifier?.value,
+    ]);
+    expect(await pair.world.calls('A013')).toHaveLength(2);
   });
 });
 
