@@ -157,6 +157,7 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
     version: options.version,
     refuseIdentifiersInUrls: server.refuseIdentifiersInUrls,
     ...(server.hints === undefined ? {} : { hintSecret: server.hints.secret.reveal() }),
+    ...(server.metricsSecret === undefined ? {} : { metricsSecret: server.metricsSecret.reveal() }),
     ...(handOver === undefined ? {} : { receiveHandOver: handOver.receive }),
   });
   listener.off('request', early);

@@ -11,6 +11,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** Secrets that may come as a file instead: `NAME_FILE` names it. What stands in the environment, other processes can read. */
 const BY_FILE: ReadonlySet<string> = new Set([
   'ID_NAMESPACE_SECRET',
+  'METRICS_SECRET',
   'STORE_CLIENT_SECRET',
   'STORE_HINT_SECRET',
   'ERS_API_KEY',

@@ -26,6 +26,7 @@ export interface ServerConfig {
   readonly hints?: { readonly secret: Secret; readonly url: string | undefined };
   /** Where other processes on the same store reach this one; absent: the address that is bound. */
   readonly replicaUrl?: string;
+  readonly metricsSecret?: Secret;
   readonly idNamespaceSecret: Secret;
   readonly refuseIdentifiersInUrls: boolean;
   readonly decisionDelaySeconds: number;
@@ -46,6 +47,7 @@ const SERVER_NAMES = [
   'AUTH_TOKEN_URL',
   'AUTH_CLIENTS_FILE',
   'AUTH_KEY_FILE',
+  'METRICS_SECRET',
   'STORE',
   'STORE_URL',
   'STORE_CLIENT_ID',
@@ -102,6 +104,7 @@ export function serverConfig(environment: Environment, faults: string[]): Server
     ...(remoteStore === undefined ? {} : { remoteStore }),
     ...(hintSecret === undefined ? {} : { hints: Object.freeze({ secret: hintSecret, url: values.STORE_HINT_URL }) }),
     ...(values.REPLICA_URL === undefined ? {} : { replicaUrl: values.REPLICA_URL }),
+    ...(values.METRICS_SECRET === undefined ? {} : { metricsSecret: values.METRICS_SECRET }),
     idNamespaceSecret: values.ID_NAMESPACE_SECRET,
     refuseIdentifiersInUrls: values.REFUSE_IDENTIFIERS_IN_URLS,
     decisionDelaySeconds: values.DECISION_DELAY_SECONDS,

@@ -55,6 +55,10 @@ export const VARIABLES = {
     meaning:
       'Where this server keeps the key that signs its own tokens; else auth-key.json in DATA_DIR. Made at the first start',
   }),
+  METRICS_SECRET: variable(secret.optional(), {
+    meaning:
+      'What a monitor shows as its bearer token for /metrics and all of /health/ready, where callers have to prove who they are; a token with ers/operator opens them, too',
+  }),
   STORE: variable(z.enum(['embedded', 'hapi', 'medplum']), {
     default: 'embedded',
     meaning:

@@ -1,5 +1,5 @@
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
-import { ANYBODY, type Caller, CODES, describeError } from '../core/index.ts';
+import { ANYBODY, type Caller, describeError } from '../core/index.ts';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
 import { attachFile } from './attach-file.ts';
 import { readText } from './body.ts';
@@ -13,7 +13,7 @@ import { carryOutLimited } from './limited.ts';
 import { negotiate } from './negotiate.ts';
 import { mayShowPatients, noteAccess } from './note-access.ts';
 import type { FacadeOptions } from './options.ts';
-import { refuse } from './outcome.ts';
+import { refuse, refuseCaller } from './outcome.ts';
 import { patchTask } from './patch-task.ts';
 import { permit, permitAnswer } from './permit.ts';
 import { pollService } from './poll-service.ts';
@@ -115,10 +115,7 @@ async function answerFhir(room: FacadeRoom, req: Request, res: Response): Promis
 async function admit({ access }: FacadeRoom, route: Route | Unrouted, { headers }: Request): Promise<Caller | Refusal> {
   if (access === undefined || ('kind' in route && route.kind === 'metadata')) return ANYBODY;
   const who = await access.authenticate(headers);
-  if (!who.ok) {
-    const text = who.why === undefined ? {} : { text: `${who.why} ${CODES[who.code].remedy}` };
-    return refuse(who.code, { ...text, headers: { 'WWW-Authenticate': who.challenge } });
-  }
+  if (!who.ok) return refuseCaller(who);
   return ('kind' in route ? permit(route, who.caller) : undefined) ?? who.caller;
 }
 

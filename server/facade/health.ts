@@ -1,13 +1,27 @@
 import type { Express } from 'express';
 import { Gauge, type Registry } from 'prom-client';
-import type { Alerts, Engine, Readiness } from '../core/index.ts';
+import type { Access, Alerts, Engine, Readiness } from '../core/index.ts';
+import { watchers } from './may-watch.ts';
+import { respond } from './respond.ts';
 import { notePattern } from './trace.ts';
 
 type FirstLoad = NonNullable<Readiness['firstLoad']>;
 
-/** Whether the process lives, whether it may be used, and how it fares: counts and codes only, no patient data. */
-export function serveHealth(app: Express, options: { engine: Engine; alerts: Alerts; registry: Registry }): void {
+interface HealthOptions {
+  readonly engine: Engine;
+  readonly alerts: Alerts;
+  readonly registry: Registry;
+  readonly access?: Access;
+  readonly metricsSecret?: string;
+}
+
+/**
+ * Whether the process lives, and whether it may be used: for everybody. How it fares, in counts and codes and without patient data: for
+ * who may watch all services.
+ */
+export function serveHealth(app: Express, options: HealthOptions): void {
   const { engine, alerts, registry } = options;
+  const mayNotWatch = watchers(options);
   new Gauge({
     name: 'standing_alerts',
     help: 'Alerts that stand now, by code.',
@@ -38,14 +52,20 @@ export function serveHealth(app: Express, options: { engine: Engine; alerts: Ale
     notePattern(res, '/health/live');
     res.json({ live: true });
   });
-  app.get('/health/ready', (_req, res) => {
+  app.get('/health/ready', async (req, res) => {
     notePattern(res, '/health/ready');
     const readiness = engine.readiness();
+    if (await mayNotWatch(req.headers)) {
+      res.status(readiness.ready ? 200 : 503).json({ ready: readiness.ready, engine: readiness.engine });
+      return;
+    }
     const standing = [...countByCode(alerts)].map(([code, count]) => ({ code, count }));
     res.status(readiness.ready ? 200 : 503).json({ ...readiness, alerts: standing });
   });
-  app.get('/metrics', async (_req, res) => {
+  app.get('/metrics', async (req, res) => {
     notePattern(res, '/metrics');
+    const refusal = await mayNotWatch(req.headers);
+    if (refusal) return respond(req, res, refusal, false);
     const text = await registry.metrics();
     res.type(registry.contentType).send(text);
   });

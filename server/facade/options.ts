@@ -68,6 +68,8 @@ export interface FacadeOptions {
   readonly hintSecret?: string;
   /** Patient identifiers are taken in bodies only (architecture 11). */
   readonly refuseIdentifiersInUrls?: boolean;
+  /** What a monitor shows for /metrics and all of /health/ready; absent: those take a token of an operator. */
+  readonly metricsSecret?: string;
   /** A decision without a clinician's session is refused with 403 and stored nowhere (4.7, `userRestricted: refuse`). */
   readonly requireUserSession?: boolean;
 }

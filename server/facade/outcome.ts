@@ -1,7 +1,14 @@
 import type { OperationOutcome, OperationOutcomeIssue } from '@medplum/fhirtypes';
 import { isDecisionIssueCode } from '../../conformance/index.ts';
 import { CODE_SYSTEM, codeSystem } from '../../mappings/index.ts';
-import { CODES, type Code, type DecisionIssueCode, type StoreFailure, type StoreFailureCode } from '../core/index.ts';
+import {
+  CODES,
+  type Code,
+  type DecisionIssueCode,
+  type Identification,
+  type StoreFailure,
+  type StoreFailureCode,
+} from '../core/index.ts';
 import type { DecisionIssue } from '../decisions/index.ts';
 import type { Refusal } from './answer.ts';
 
@@ -63,6 +70,12 @@ export function refuse(code: Code, { text, expression, status, headers }: Refusa
     ]),
     ...(about === undefined ? {} : { headers: about }),
   };
+}
+
+/** A refusal of whoever could not say who they are. */
+export function refuseCaller({ code, why, challenge }: Extract<Identification, { ok: false }>): Refusal {
+  const text = why === undefined ? {} : { text: `${why} ${CODES[code].remedy}` };
+  return refuse(code, { ...text, headers: { 'WWW-Authenticate': challenge } });
 }
 
 /** A refusal by the rules of decisions: every broken rule, with its element (target-model 4.8). */

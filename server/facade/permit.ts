@@ -59,6 +59,12 @@ export function permit(route: Route, caller: Caller): Refusal | undefined {
   return lacked === undefined ? undefined : insufficient(lacked);
 }
 
+/** Refuses whoever is no operator. */
+export function permitOperator(caller: Caller): Refusal | undefined {
+  const lacked = lackedScope(operator, caller);
+  return lacked === undefined ? undefined : insufficient(lacked);
+}
+
 /** Refuses a search that looks into a type which the caller may not search. */
 export function permitLooks(types: Iterable<ServedType>, caller: Caller): Refusal | undefined {
   for (const type of types) {

@@ -207,6 +207,59 @@ describe('what asks for no token', () => {
   });
 });
 
+describe('how the server fares', () => {
+  const ask = async (path: string, base: World, authorization?: string) => {
+    const answer = await fetch(`${base.url}${path}`, { headers: authorization === undefined ? {} : { authorization } });
+    const text = await answer.text();
+    return { status: answer.status, text, challenge: answer.headers.get('www-authenticate') };
+  };
+  const operator = async () => `Bearer ${await site.token({ scope: 'ers/operator' })}`;
+
+  test('is told by /metrics to an operator, and to nobody else: it counts the referrals of every service', async () => {
+    for (const [authorization, status] of [
+      [undefined, 401],
+      [`Bearer ${await site.tokenOfStranger()}`, 401],
+      [`Bearer ${await site.token({ scope: 'system/*.rs' })}`, 403],
+      [await operator(), 200],
+    ] as const) {
+      const said = await ask('/metrics', world, authorization);
+      expect(said.status).toBe(status);
+      if (status !== 200) expect(said.challenge).toMatch(/^Bearer realm="ers-fhir"/);
+      expect(said.text.includes('account_referrals')).toBe(status === 200);
+    }
+  });
+
+  test('is told to a monitor that shows the secret of monitors, and to no client that is limited to some services', async () => {
+    const metricsSecret = 'a secret of the monitor';
+    const read = readClients(JSON.stringify([{ clientId: 'epr', services: ['11002'] }]));
+    if (!read.ok) throw new Error(read.faults.join());
+    const { issuer, jwksUrl } = site;
+    const clock = { now: () => new Date('2026-01-02T09:30:00Z'), monotonicMs: () => 0, sleep: async () => undefined };
+    const access = await createAccess(
+      { kind: 'issuer', issuer, jwksUrl, audience: AUDIENCE, tokenUrl: undefined, clients: read.clients },
+      'https://facade.example',
+      clock,
+    );
+    await using watched = await startFacade({ access, metricsSecret });
+    expect((await ask('/metrics', watched, `Bearer ${metricsSecret}`)).status).toBe(200);
+    expect((await ask('/metrics', watched, `Bearer ${metricsSecret}x`)).status).toBe(401);
+    expect((await ask('/metrics', watched, await operator())).status).toBe(403);
+  });
+
+  test('is told by /health/ready in one word to whoever asks, so that a load balancer knows, and in full to an operator', async () => {
+    for (const authorization of [
+      undefined,
+      'Bearer nonsense',
+      `Bearer ${await site.token({ scope: 'system/*.rs' })}`,
+    ]) {
+      const { status, text } = await ask('/health/ready', world, authorization);
+      expect([status, JSON.parse(text)]).toEqual([200, { ready: true, engine: 'active' }]);
+    }
+    const { text } = await ask('/health/ready', world, await operator());
+    expect(JSON.parse(text)).toMatchObject({ ready: true, rooms: { dispatch: 'ok' }, alerts: [] });
+  });
+});
+
 describe('the door for other processes of the installation', () => {
   test('says to strangers nothing but that they are, and reads no more of them than a session could need', async () => {
     await using open = await startFacade({ receiveHandOver: async () => undefined });
