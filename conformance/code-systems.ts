@@ -199,6 +199,7 @@ const FACADE_ISSUE = {
   'engine-unavailable': ['No engine is active to carry this out.'],
   'engine-answer-lost': ['The active engine was given this, but what it answered was lost on the way.'],
   'too-many-requests': ['More is asked at once than this server answers, or than one client may.'],
+  'search-too-costly': ['The search took longer than one may take here, and was ended.'],
   'audit-unavailable': ['Nothing is shown that cannot be audited: too much waits to be written.'],
   'service-unknown': ['This installation has no such e-RS service.'],
   'list-unknown': ['This service is not read from that worklist.'],

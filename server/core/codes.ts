@@ -128,6 +128,7 @@ export type FacadeCode =
   | 'ers-unavailable'
   | 'audit-unavailable'
   | 'too-many-requests'
+  | 'search-too-costly'
   | 'store-refused'
   | 'internal-error';
 
@@ -683,6 +684,12 @@ export const CODES: Readonly<Record<Code, CodeEntry>> = {
     'client',
     'Wait as long as Retry-After says; ask for fewer things at a time.',
     429,
+  ),
+  'search-too-costly': entry(
+    'The search took longer than one may take here, and was ended.',
+    'client',
+    'Ask by what few resources have (an identifier, a service, a status), with fewer chains; page through the rest.',
+    400,
   ),
   'audit-unavailable': entry(
     'Nothing is shown that cannot be audited: too much waits to be written.',

@@ -13,7 +13,7 @@ export type Stored<T extends Resource = Resource> = T & {
 
 /**
  * Why a store did not do what it was asked. `conflict`: a precondition failed, whatever the store's status (412, 409);
- * read again, decide again. `unknown-outcome`: the request may have been carried out; find out by business key.
+ * read again, decide again. `too-costly`: it was ended since it took longer than it may. `unknown-outcome`: the request may have been carried out; find out by business key.
  */
 export type StoreFailureCode =
   | 'not-found'
@@ -22,6 +22,7 @@ export type StoreFailureCode =
   | 'multiple-matches'
   | 'invalid'
   | 'not-supported'
+  | 'too-costly'
   | 'unavailable'
   | 'unknown-outcome';
 
@@ -44,6 +45,12 @@ export interface StoreCapabilities {
   readonly customSearchParameters: boolean;
   readonly maxTransactionEntries: number;
   readonly maxTransactionBytes: number;
+}
+
+/** What a search of a client's may cost; the engine's own are left out of it. */
+export interface SearchBounds {
+  /** A store that holds up others as long as it searches ends the search then, as `too-costly`. */
+  readonly withinMs: number;
 }
 
 /** One page of a search. `next` is opaque and holds no patient identifier; undefined on the last page. */
@@ -121,7 +128,7 @@ export interface Store {
     page: { since?: string; count?: number; next?: string },
   ): Promise<StoreResult<HistoryPage>>;
   /** `query`: FHIR search parameters as in a URL, `_count` and `_sort` included. Unknown parameter or modifier: invalid. */
-  search(type: ResourceType, query: string, next?: string): Promise<StoreResult<SearchPage>>;
+  search(type: ResourceType, query: string, next?: string, bounds?: SearchBounds): Promise<StoreResult<SearchPage>>;
   /** All resources of a type with that business identifier (mostly none or one). The value never travels in a URL. */
   findByIdentifier<K extends ResourceType>(
     type: K,

@@ -29,7 +29,6 @@ import { sendDecision } from './send-decision.ts';
 import { serveAccess } from './serve-access.ts';
 import { serveHandOver } from './serve-hand-over.ts';
 import { signAndSend } from './sign-and-send.ts';
-import { Throttle } from './throttle.ts';
 import { idsOf, notePattern, traceRequests } from './trace.ts';
 import { updateTask } from './update-task.ts';
 import { validateDecision } from './validate-decision.ts';
@@ -52,7 +51,7 @@ export function createFacade(options: FacadeOptions): Express {
   serveAccess(app, options.access);
   if (options.signIn) app.use('/sign-in', options.signIn);
   // The type of a body is judged by the interaction, which knows what it takes.
-  const throttle = new Throttle(room.clock, room.limits);
+  const { throttle } = room;
   const readBytes = express.raw({ type: () => true, limit: room.limits.maxBodyBytes });
   app.use(
     BASE,

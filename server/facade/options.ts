@@ -1,12 +1,14 @@
 import type { RequestHandler } from 'express';
 import type { Registry } from 'prom-client';
-import type { Access, Alerts, Audit, Clock, Engine, Log, Store } from '../core/index.ts';
+import type { Access, Alerts, Audit, Clock, Engine, Log, Store, StoreCapabilities } from '../core/index.ts';
 
 export interface FacadeLimits {
   readonly maxBodyBytes: number;
   /** Entries of a page when the client names no `_count`, and at most. */
   readonly defaultCount: number;
   readonly maxCount: number;
+  /** How long a search may take, by the kind of store: one in this process holds up all others meanwhile. */
+  readonly searchMs: Readonly<Record<StoreCapabilities['kind'], number>>;
   readonly maxPatchOperations: number;
   /**
    * Of a Task that clients write, far below what the engine's record of it can hold. Notes and owners stop a quarter
@@ -31,6 +33,7 @@ export const DEFAULT_LIMITS: FacadeLimits = {
   maxBodyBytes: 1_000_000,
   defaultCount: 50,
   maxCount: 500,
+  searchMs: { embedded: 2_000, hapi: 20_000, medplum: 20_000 },
   maxPatchOperations: 100,
   maxTaskBytes: 200_000,
   requestsInHand: 1_000,

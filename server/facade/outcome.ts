@@ -35,6 +35,8 @@ const TYPE_OF_STATUS: Readonly<Record<number, IssueType>> = {
   500: 'exception',
 };
 
+const TYPE_OF_CODE: Partial<Record<Code, IssueType>> = { 'search-too-costly': 'too-costly' };
+
 const TYPE_OF_DECISION_ISSUE: Partial<Record<DecisionIssueCode, IssueType>> = {
   'reason-required': 'required',
   'comment-required': 'required',
@@ -66,7 +68,13 @@ export function refuse(code: Code, { text, expression, status, headers }: Refusa
     isRefusal: true,
     status: answered,
     body: outcome([
-      issue('error', code, TYPE_OF_STATUS[answered] ?? 'transient', text ?? `${happened} ${remedy}`, expression),
+      issue(
+        'error',
+        code,
+        TYPE_OF_CODE[code] ?? TYPE_OF_STATUS[answered] ?? 'transient',
+        text ?? `${happened} ${remedy}`,
+        expression,
+      ),
     ]),
     ...(about === undefined ? {} : { headers: about }),
   };
@@ -109,6 +117,7 @@ const CODE_OF_FAILURE: Readonly<Record<StoreFailureCode, { code: Code; status?: 
   'multiple-matches': { code: 'store-refused', status: 412 },
   invalid: { code: 'store-refused' },
   'not-supported': { code: 'store-refused', status: 400 },
+  'too-costly': { code: 'search-too-costly' },
   unavailable: { code: 'store-unavailable', status: 503 },
   'unknown-outcome': { code: 'store-unavailable', status: 503 },
 };

@@ -7,6 +7,7 @@ import { type PagingTokens, pagingTokens } from './paging-token.ts';
 import { type Published, publish } from './published.ts';
 import { type Limit, ServiceDirectory } from './reach.ts';
 import type { Route } from './route.ts';
+import { Throttle } from './throttle.ts';
 
 /** What every interaction works with. */
 export interface FacadeRoom extends Omit<FacadeOptions, 'limits' | 'secret' | 'registry'> {
@@ -16,6 +17,7 @@ export interface FacadeRoom extends Omit<FacadeOptions, 'limits' | 'secret' | 'r
   readonly published: Published;
   readonly tokens: PagingTokens;
   readonly directory: ServiceDirectory;
+  readonly throttle: Throttle;
 }
 
 /** One request, as far as an interaction needs to know it. */
@@ -41,9 +43,11 @@ export function furnish({ limits, secret, registry: _, ...options }: FacadeOptio
     version: options.version,
     ...(options.access === undefined ? {} : { access: { tokenUrl: options.access.tokenUrl } }),
   });
+  const effective = { ...DEFAULT_LIMITS, ...limits };
   return {
     ...options,
-    limits: { ...DEFAULT_LIMITS, ...limits },
+    limits: effective,
+    throttle: new Throttle(options.clock, effective),
     baseUrl: `${options.publicUrl}/fhir/R4`,
     published: publish(statement),
     tokens: pagingTokens(secret),

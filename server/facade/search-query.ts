@@ -30,6 +30,9 @@ export interface CheckedSearch {
 const MAX_PARAMETERS = 100;
 const MAX_LINKS = 4;
 const MAX_SORT_KEYS = 10;
+const MAX_INCLUSIONS = 20;
+/** Each goes on from what was included before, so these are how far inclusions lead. */
+const MAX_ITERATIONS = 6;
 
 type Verdict = 'known' | 'unknown' | Refusal;
 
@@ -61,6 +64,14 @@ export function checkSearch(
       text: `A search takes ${MAX_PARAMETERS} parameters. Alternatives are one parameter, with commas between the values.`,
     });
   }
+  const inclusions = [...parameters.keys()].filter((name) => /^_(rev)?include/.test(name));
+  if (
+    inclusions.length > MAX_INCLUSIONS ||
+    inclusions.filter((name) => name.endsWith(':iterate')).length > MAX_ITERATIONS
+  )
+    return refuse('parameter-invalid', {
+      text: `A search takes ${MAX_INCLUSIONS} inclusions, ${MAX_ITERATIONS} of them with :iterate.`,
+    });
   const checked = new URLSearchParams();
   const ignored: string[] = [];
   for (const [name, value] of parameters) {

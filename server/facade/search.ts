@@ -11,6 +11,7 @@ import { conditionOf, isOpen, type Limit, markOf, reachedOf } from './reach.ts';
 import { includedTypes, refuseForeignLinks } from './reach-links.ts';
 import type { Call, FacadeRoom, RouteOf } from './room.ts';
 import { checkSearch, namesPatient } from './search-query.ts';
+import { within } from './within.ts';
 
 /** The parameter that carries a paging token. */
 export const PAGE = '_page';
@@ -24,10 +25,31 @@ export async function search(room: FacadeRoom, call: Call<RouteOf<'search'>>): P
   if (beyond) return beyond;
   const page = isConformanceType(type)
     ? await searchPublished(room, type, point)
-    : await room.store.search(type, limitedQuery(type, point.query, call.limit), point.next);
+    : await searchInTime(room, call, point);
+  if (isRefusal(page)) return page;
   if (!page.ok) return refuseForStore(page, 'parameter-invalid');
   const out = await letOut(room, point, page.value, call.limit);
   return out.ok ? { status: 200, body: searchset(room, type, point, out.value) } : refuseForStore(out);
+}
+
+/**
+ * Searches no longer than a search may take. One that took longer has cost the others: its client waits as long again, and what it
+ * has asked meanwhile is not begun.
+ */
+async function searchInTime(
+  { store, clock, limits, throttle }: FacadeRoom,
+  { route: { type }, caller, limit }: Call<RouteOf<'search'>>,
+  { query, next }: PagePoint,
+): Promise<StoreResult<SearchPage> | Refusal> {
+  const wait = throttle.refuseWhoWaits(caller);
+  if (wait) return wait;
+  const withinMs = limits.searchMs[store.capabilities.kind];
+  const asked = store.search(type, limitedQuery(type, query, limit), next, { withinMs });
+  // A store of its own server goes on with it, which is its affair.
+  const page = await within(clock, withinMs * 2, asked);
+  if (!page.isLate && (page.value.ok || page.value.code !== 'too-costly')) return page.value;
+  throttle.makeWait(caller, withinMs);
+  return refuse('search-too-costly');
 }
 
 /** Never part of the paging link, so that each page is limited as its reader is. */

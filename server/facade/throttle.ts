@@ -9,6 +9,8 @@ interface Client {
   credit: number;
   sinceMs: number;
   inHand: number;
+  /** Asks nothing before, since a search of its own has held up the others. */
+  waitsUntilMs?: number;
 }
 
 type Limits = Pick<FacadeLimits, 'requestsInHand' | 'clientRequestsInHand' | 'clientRequestsPerSecond'>;
@@ -33,6 +35,18 @@ export class Throttle {
       this.#inHand -= 1;
     });
     return undefined;
+  }
+
+  /** A client that has cost the others so much time asks nothing for as long. */
+  makeWait({ clientId }: Caller, ms: number): void {
+    const client = this.#clients.get(clientId);
+    if (client !== undefined) client.waitsUntilMs = this.#clock.monotonicMs() + ms;
+  }
+
+  refuseWhoWaits({ clientId }: Caller): Refusal | undefined {
+    const client = this.#clients.get(clientId);
+    const leftMs = (client?.waitsUntilMs ?? 0) - this.#clock.monotonicMs();
+    return leftMs > 0 ? tooMany(Math.ceil(leftMs / 1000)) : undefined;
   }
 
   /** Takes a place among the client's requests, and one of those that it may send in this second. */

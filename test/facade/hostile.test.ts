@@ -317,6 +317,13 @@ describe('searches without measure', () => {
       `${'_has:ServiceRequest:based-on:'.repeat(30)}status=x`,
       '4 references',
     ],
+    ['fifty inclusions', 'Task', Array(50).fill('_include=Task:focus').join('&'), '20 inclusions'],
+    [
+      'seven inclusions that go on from one another',
+      'Task',
+      Array(7).fill('_include:iterate=ServiceRequest:subject').join('&'),
+      '6 of them with :iterate',
+    ],
     ['a list of two hundred dates', 'Task', `authored-on=${Array(200).fill('2026-01-01').join(',')}`, '100 dates'],
   ])('%s are 400, and the limit is named', async (_name, type, form, limit) => {
     await using world = await startFacade();
@@ -337,6 +344,10 @@ describe('searches without measure', () => {
         'based-on:ServiceRequest.based-on:ServiceRequest.based-on:ServiceRequest.based-on:ServiceRequest.status=x',
       ],
       ['Task', `_sort=${Array(10).fill('status').join(',')}`],
+      [
+        'Task',
+        `${Array(14).fill('_include=Task:focus').join('&')}&${Array(6).fill('_include:iterate=ServiceRequest:subject').join('&')}`,
+      ],
       ['Task', `authored-on=${Array(100).fill('ne2026-01-01').join(',')}`],
     ];
     for (const [type, form = ''] of many) {

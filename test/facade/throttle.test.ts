@@ -3,6 +3,8 @@ import { type AddressInfo, connect } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
 import type { Access } from '../../server/core/index.ts';
 import { refuseUnparsed, SLOW_CLIENTS } from '../../server/facade/index.ts';
+import type { FacadeLimits } from '../../server/facade/options.ts';
+import { Throttle } from '../../server/facade/throttle.ts';
 import { startFacade } from './world.ts';
 
 /** Takes a token for the client's name. */
@@ -46,6 +48,66 @@ describe('a client that asks too much', () => {
     expect(await until(429)).toBe(true);
     socket.destroy();
     expect(await until(200)).toBe(true);
+  });
+});
+
+describe('a search that takes too long', () => {
+  const DEAR = 'Patient?_count=1&name:contains=zz,zy&birthdate=ne2020';
+
+  async function crowded(limits: Partial<FacadeLimits>) {
+    const world = await startFacade({ access, limits });
+    for (let index = 0; index < 200; index += 1)
+      await world.put({
+        resourceType: 'Patient',
+        id: `crowd-${index}`,
+        name: [{ family: 'Crowd' }],
+        birthDate: '1970-01-01',
+      });
+    const ask = (path: string, name = 'dear') => fetch(`${world.fhir}/${path}`, { headers: { Authorization: name } });
+    return { world, ask };
+  }
+
+  test('is ended: 400 too-costly, with what to ask instead; its client waits, and others do not', async () => {
+    const none = { embedded: 0, hapi: 0, medplum: 0 };
+    const { world, ask } = await crowded({ searchMs: none });
+    await using _ = world;
+    const answer = await ask(DEAR);
+    expect([answer.status, await answer.json()]).toEqual([
+      400,
+      expect.objectContaining({
+        issue: [
+          expect.objectContaining({
+            code: 'too-costly',
+            details: expect.objectContaining({ coding: [expect.objectContaining({ code: 'search-too-costly' })] }),
+          }),
+        ],
+      }),
+    ]);
+  });
+
+  test('has its client wait as long again before it searches, while others search', async () => {
+    // The clock of this world goes on by a millisecond whenever it is looked at.
+    const { world, ask } = await crowded({ searchMs: { embedded: 2, hapi: 2, medplum: 2 } });
+    await using _ = world;
+    const waits = new Throttle(world.clock, { requestsInHand: 1, clientRequestsInHand: 1, clientRequestsPerSecond: 9 });
+    const dear = { clientId: 'dear', user: undefined, scopes: [], services: 'all' } as const;
+    waits.admit(dear, { once: () => undefined } as unknown as Parameters<Throttle['admit']>[1]);
+    waits.makeWait(dear, 5_000);
+    expect(waits.refuseWhoWaits(dear)).toMatchObject({ status: 429, headers: { 'Retry-After': '5' } });
+    expect(waits.refuseWhoWaits({ ...dear, clientId: 'other' })).toBeUndefined();
+    expect((await ask('Task?_id=task-1', 'other')).status).toBe(200);
+  });
+
+  test('is none that the engine itself makes: only those of clients are bounded', async () => {
+    const { world } = await crowded({});
+    await using _ = world;
+    const query = DEAR.slice('Patient?'.length);
+    expect(await world.store.search('Patient', query, undefined, { withinMs: 0 })).toMatchObject({
+      ok: false,
+      code: 'too-costly',
+    });
+    expect(await world.store.search('Patient', query)).toMatchObject({ ok: true });
+    expect(await world.store.search('Patient', query, undefined, { withinMs: 60_000 })).toMatchObject({ ok: true });
   });
 });
 

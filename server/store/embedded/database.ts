@@ -5,6 +5,8 @@ import { failure } from './outcome.ts';
 /** One SQLite connection with cached statements. Everything on it is synchronous, so nothing interleaves. */
 export interface Database {
   prepare(sql: string): StatementSync;
+  /** Answers what `work` does, or `late` where its statements have read on for longer than `ms`. */
+  within<T>(ms: number, work: () => T, late: () => T): T;
   /** Runs `work` in one transaction; what it answers with `ok: false` is rolled back, and so is what it throws. */
   atomically<T>(work: () => StoreResult<T>): StoreResult<T>;
   close(): void;
@@ -58,7 +60,7 @@ const SQLITE_BUSY = 5;
  * Opens or makes the file. WAL with `synchronous=FULL`: a commit is on the disk before it is acknowledged. The exclusive
  * lock is held until the process ends, however it ends, so a second process is refused instead of let in.
  */
-export function openDatabase(file: string): StoreResult<Database> {
+export function openDatabase(file: string, monotonicMs: () => number): StoreResult<Database> {
   const sqlite = new DatabaseSync(file);
   try {
     sqlite.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
@@ -77,10 +79,25 @@ export function openDatabase(file: string): StoreResult<Database> {
       `The data directory was written by another version of this program (schema ${stored})`,
     );
   }
-  return { ok: true, value: databaseOf(sqlite) };
+  return { ok: true, value: databaseOf(sqlite, monotonicMs) };
 }
 
-function databaseOf(sqlite: DatabaseSync): Database {
+/** What a statement is ended by. */
+class Late extends Error {}
+
+/**
+ * A condition that holds as long as there is time: SQLite cannot be interrupted from its own thread, but asks this of each row
+ * that it looks at, and the clock of every 64th.
+ */
+export const inTime = (row: string): string => `((${row}.rid & 63) <> 0 OR in_time())`;
+
+function databaseOf(sqlite: DatabaseSync, monotonicMs: () => number): Database {
+  let endsAtMs = Number.POSITIVE_INFINITY;
+  const isInTime = () => {
+    if (endsAtMs !== Number.POSITIVE_INFINITY && monotonicMs() > endsAtMs) throw new Late();
+    return 1;
+  };
+  sqlite.function('in_time', { directOnly: true }, isInTime);
   const statements = new Map<string, StatementSync>();
   const prepare = (sql: string): StatementSync => {
     const known = statements.get(sql);
@@ -95,6 +112,17 @@ function databaseOf(sqlite: DatabaseSync): Database {
   const commit = sqlite.prepare('COMMIT');
   return {
     prepare,
+    within(ms, work, late) {
+      endsAtMs = monotonicMs() + ms;
+      try {
+        return work();
+      } catch (error) {
+        if (error instanceof Late) return late();
+        throw error;
+      } finally {
+        endsAtMs = Number.POSITIVE_INFINITY;
+      }
+    },
     atomically(work) {
       begin.run();
       let isCommitted = false;

@@ -97,8 +97,8 @@ export function dressedAsMedplum(store: Store): Store {
       }));
       return { ok: true, value: { ...result.value, entries } };
     },
-    async search(type, query, next) {
-      const page = await store.search(type, query, next);
+    async search(type, query, next, bounds) {
+      const page = await store.search(type, query, next, bounds);
       if (!page.ok) return page;
       return {
         ok: true,
@@ -156,7 +156,7 @@ function delegated(store: Store): Omit<Store, 'capabilities'> {
     read: (type, id) => store.read(type, id),
     readVersion: (type, id, versionId) => store.readVersion(type, id, versionId),
     history: (type, id, page) => store.history(type, id, page),
-    search: (type, query, next) => store.search(type, query, next),
+    search: (type, query, next, bounds) => store.search(type, query, next, bounds),
     findByIdentifier: (type, system, value) => store.findByIdentifier(type, system, value),
     create: (resource, options) => store.create(resource, options),
     update: (resource, options) => store.update(resource, options),

@@ -8,6 +8,7 @@ const ISSUE_CODE: Record<StoreFailureCode, OperationOutcomeIssue['code']> = {
   'multiple-matches': 'multiple-matches',
   invalid: 'invalid',
   'not-supported': 'not-supported',
+  'too-costly': 'too-costly',
   unavailable: 'transient',
   'unknown-outcome': 'incomplete',
 };

@@ -1,3 +1,4 @@
+import { inTime } from './database.ts';
 import type { Parameter } from './definitions.ts';
 import { fold, type Span } from './index-rows.ts';
 import type { Condition, DateValue, SearchRequest, SortKey } from './search-request.ts';
@@ -161,6 +162,7 @@ export function compiler(keyOf: (parameter: Parameter) => number, nowMs: () => n
       const all = and([
         sql('r.type = ?', type),
         sql('r.deleted = 0'),
+        sql(inTime('r')),
         ...(first ? [holds(first, 'r', isDriven ? 'IN' : 'EXISTS')] : []),
         ...others.map((condition) => holds(condition, 'r', 'EXISTS')),
       ]);
@@ -269,7 +271,11 @@ const tableOf = (parameter: Parameter): string => (parameter.kind === 'uri' ? 't
 
 const sql = (text: string, ...values: (string | number)[]): Sql => ({ text, values });
 
-const set = (from: Sql, a: string, where: Sql): RowSet => ({ from, rid: `${a}.rid`, where });
+const set = (from: Sql, a: string, where: Sql): RowSet => ({
+  from,
+  rid: `${a}.rid`,
+  where: and([sql(inTime(a)), where]),
+});
 
 const and = (parts: readonly Sql[]): Sql => join(parts, ' AND ');
 

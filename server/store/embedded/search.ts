@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock, SearchPage, Stored, StoreFailure, StoreResult } from '../../core/index.ts';
-import type { Database } from './database.ts';
+import type { Clock, SearchBounds, SearchPage, Stored, StoreFailure, StoreResult } from '../../core/index.ts';
+import { type Database, inTime } from './database.ts';
 import type { Parameters } from './definitions.ts';
 import type { Ledger } from './ledger.ts';
 import { failure } from './outcome.ts';
@@ -11,10 +11,16 @@ import { subset } from './subset.ts';
 
 export interface Search {
   /** One page. `next` comes from the page before, with the same type and query. */
-  page(type: string, query: string, next?: string): StoreResult<SearchPage>;
+  page(type: string, query: string, next?: string, bounds?: SearchBounds): StoreResult<SearchPage>;
   /** The first matches, for conditional creates and look-ups inside a transaction. */
   matches(type: string, query: string, limit: number): StoreResult<Stored[]>;
 }
+
+/** Rounds of inclusions: farther apart than any two resources of a referral. */
+const MAX_ROUNDS = 6;
+
+const tooCostly = (): StoreFailure =>
+  failure('too-costly', 'The search took longer than one may here: ask for less, or by what is selective');
 
 /** Included resources on one page; more is refused, never cut off in silence. */
 const MAX_INCLUDED = 5000;
@@ -89,33 +95,39 @@ export function buildSearch(parts: {
       return { ok: true, value: ledger.load(select(request, limit)) };
     },
 
-    page(type, query, next) {
+    page(type, query, next, bounds) {
       const request = parseSearch(parameters, type, query);
       if ('ok' in request) return request;
-      if (request.summary === 'count' || request.count === 0) {
-        return { ok: true, value: { matches: [], includes: [], total: total(request) } };
-      }
-      const isSorted = request.sort.length > 0;
-      if (next !== undefined && !(isSorted ? /^s[0-9a-f-]{36}\.\d{1,9}$/ : /^k\d{1,15}$/).test(next)) {
-        return failure('invalid', 'The paging token is not one of this search');
-      }
-      const page = isSorted ? snapshotPage(request, next) : keysetPage(request, next);
-      if (!page) return failure('gone', 'This paged search is no longer held: search again from its first page');
-      const includes = included(request, page.rids);
-      if ('ok' in includes) return includes;
-      const isWhole = next === undefined && page.next === undefined;
-      const matches = ledger.load(page.rids);
-      return {
-        ok: true,
-        value: {
-          matches: matches.map((resource) => subset(resource, request.summary, request.elements)),
-          includes: ledger.load([...includes]).map((resource) => subset(resource, request.summary)),
-          ...(isWhole ? { total: matches.length } : request.isTotalWanted ? { total: total(request) } : {}),
-          ...(page.next === undefined ? {} : { next: page.next }),
-        },
-      };
+      return bounds === undefined
+        ? pageOf(request, next)
+        : database.within(bounds.withinMs, () => pageOf(request, next), tooCostly);
     },
   };
+
+  function pageOf(request: SearchRequest, next: string | undefined): StoreResult<SearchPage> {
+    if (request.summary === 'count' || request.count === 0) {
+      return { ok: true, value: { matches: [], includes: [], total: total(request) } };
+    }
+    const isSorted = request.sort.length > 0;
+    if (next !== undefined && !(isSorted ? /^s[0-9a-f-]{36}\.\d{1,9}$/ : /^k\d{1,15}$/).test(next)) {
+      return failure('invalid', 'The paging token is not one of this search');
+    }
+    const page = isSorted ? snapshotPage(request, next) : keysetPage(request, next);
+    if (!page) return failure('gone', 'This paged search is no longer held: search again from its first page');
+    const includes = included(request, page.rids);
+    if ('ok' in includes) return includes;
+    const isWhole = next === undefined && page.next === undefined;
+    const matches = ledger.load(page.rids);
+    return {
+      ok: true,
+      value: {
+        matches: matches.map((resource) => subset(resource, request.summary, request.elements)),
+        includes: ledger.load([...includes]).map((resource) => subset(resource, request.summary)),
+        ...(isWhole ? { total: matches.length } : request.isTotalWanted ? { total: total(request) } : {}),
+        ...(page.next === undefined ? {} : { next: page.next }),
+      },
+    };
+  }
 
   function included(request: SearchRequest, matches: readonly number[]): ReadonlySet<number> | StoreFailure {
     const found = new Set<number>();
@@ -128,6 +140,8 @@ export function buildSearch(parts: {
         ...request.revIncludes.filter(isWanted).flatMap((inclusion) => followBack(inclusion, frontier)),
       ];
       frontier = [...new Set(reached)].filter((rid) => !found.has(rid) && !matched.has(rid));
+      if (frontier.length > 0 && round >= MAX_ROUNDS)
+        return failure('invalid', `Inclusions lead on beyond ${MAX_ROUNDS} references: include fewer`);
       for (const rid of frontier) found.add(rid);
       if (found.size > MAX_INCLUDED) {
         return failure(
@@ -144,7 +158,7 @@ export function buildSearch(parts: {
     return database
       .prepare(
         `SELECT t.rid FROM json_each(?) j CROSS JOIN reference f ON f.rid = j.value AND f.param = ?
-         CROSS JOIN resource t ON t.type = f.target_type AND t.id = f.target_id AND t.deleted = 0${only}`,
+         CROSS JOIN resource t ON t.type = f.target_type AND t.id = f.target_id AND t.deleted = 0 AND ${inTime('f')}${only}`,
       )
       .all(JSON.stringify(rids), keyOf(parameter), ...(target === undefined ? [] : [target]))
       .map((row) => Number(row['rid']));
@@ -155,7 +169,7 @@ export function buildSearch(parts: {
     return database
       .prepare(
         `SELECT f.rid FROM json_each(?) j CROSS JOIN resource t ON t.rid = j.value${only}
-         CROSS JOIN reference f ON f.param = ? AND f.target_id = t.id AND f.target_type = t.type`,
+         CROSS JOIN reference f ON f.param = ? AND f.target_id = t.id AND f.target_type = t.type AND ${inTime('f')}`,
       )
       .all(JSON.stringify(rids), ...(target === undefined ? [] : [target]), keyOf(parameter))
       .map((row) => Number(row['rid']));

@@ -8,6 +8,7 @@ import type {
   Clock,
   ResourceOf,
   ResourceType,
+  SearchBounds,
   Store,
   StoreCapabilities,
   Stored,
@@ -68,7 +69,9 @@ export function openEmbedded(options: EmbeddedOptions): StoreResult<Store> {
   validation ??= buildValidation();
   const { directory } = options;
   if (directory !== undefined) mkdirSync(directory, { recursive: true });
-  const opened = openDatabase(directory === undefined ? ':memory:' : join(directory, 'store.sqlite'));
+  const opened = openDatabase(directory === undefined ? ':memory:' : join(directory, 'store.sqlite'), () =>
+    options.clock.monotonicMs(),
+  );
   if (!opened.ok) return opened;
   const parameters = buildParameters(options.searchParameters ?? []);
   return { ok: true, value: new EmbeddedStore(opened.value, parameters, options, validation) };
@@ -121,8 +124,8 @@ class EmbeddedStore implements Store {
     return this.#attempt(() => this.#ledger.history(type, id, page));
   }
 
-  search(type: ResourceType, query: string, next?: string) {
-    return this.#attempt(() => this.#search.page(type, query, next));
+  search(type: ResourceType, query: string, next?: string, bounds?: SearchBounds) {
+    return this.#attempt(() => this.#search.page(type, query, next, bounds));
   }
 
   findByIdentifier<K extends ResourceType>(type: K, system: string, value: string) {
