@@ -28,6 +28,9 @@ export async function carryOutLimited(room: FacadeRoom, call: Call, carryOut: Ca
   return after ?? withoutRelated(answer);
 }
 
+/** Operations on many resources that leave out by themselves what the caller does not reach. */
+const KEEPS_TO_LIMIT: ReadonlySet<string> = new Set(['ers-sign-and-send']);
+
 /** What is not offered to limited callers, whatever it would find. */
 function barredBy({ route }: Call): Refusal | undefined {
   switch (route.kind) {
@@ -40,7 +43,9 @@ function barredBy({ route }: Call): Refusal | undefined {
         ? undefined
         : beyond(`The history of all ${route.type}s spans services: ask for that of one, by its id.`);
     case 'operation':
-      return route.id !== undefined || (route.type !== undefined && isOpen(route.type))
+      return route.id !== undefined ||
+        KEEPS_TO_LIMIT.has(route.code) ||
+        (route.type !== undefined && isOpen(route.type))
         ? undefined
         : beyond('This operation is not about one referral.');
     default:

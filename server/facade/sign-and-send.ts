@@ -1,9 +1,10 @@
 import type { Parameters, ParametersParameter } from '@medplum/fhirtypes';
 import { codeSystem } from '../../mappings/index.ts';
-import { CODES, type SignedDecision } from '../core/index.ts';
+import { CODES, type EngineAnswer, type SignedDecision, type UserSession } from '../core/index.ts';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
-import { refuse, retryAfter } from './outcome.ts';
+import { refuse, refuseForStore, retryAfter } from './outcome.ts';
 import { readRepeatable } from './parameters.ts';
+import { type Limit, reachedOf } from './reach.ts';
 import type { Call, FacadeRoom, RouteOf } from './room.ts';
 import { readSession } from './user-session.ts';
 
@@ -11,7 +12,7 @@ const MOST_TASKS = 1_000;
 
 /**
  * `$ers-sign-and-send`: sends, in the session that the headers carry, all waiting decisions of its user, or those of the
- * Tasks named. 202: some are under way, and their Tasks will tell.
+ * Tasks named; for a client of some e-RS services, those that it reaches. 202: some are under way, and their Tasks will tell.
  * Issues: user-session-required, parameter-invalid; what e-RS or the engine says of the session, nothing sent
  * Source: target-model 4.7
  */
@@ -21,15 +22,44 @@ export async function signAndSend(room: FacadeRoom, call: Call<RouteOf<'operatio
   if (carried.session === undefined) return refuse('user-session-required');
   const named = readTasks(call);
   if (isRefusal(named)) return named;
-  const taskIds = named.length === 0 ? {} : { taskIds: named };
-  const signed = await room.engine.signAndSend(carried.session, { ...taskIds, waitMs: room.limits.signWaitMs });
-  if (!signed.ok) {
-    const { code, retryAfterMs } = signed;
-    return refuse(code, retryAfterMs === undefined ? {} : { headers: retryAfter(retryAfterMs) });
-  }
-  const isUnderWay = signed.value.some(({ outcome }) => outcome === 'under-way');
-  return { status: isUnderWay ? 202 : 200, body: parametersOf(signed.value) };
+  const wanted = await tasksToSign(room, call.limit, carried.session, named);
+  if (isRefusal(wanted)) return wanted;
+  const signed = await room.engine.signAndSend(carried.session, {
+    ...wanted,
+    waitMs: room.limits.signWaitMs,
+  });
+  if (!signed.ok) return refuseForEngine(signed);
+  const results = [...signed.value, ...unreached(named, wanted.taskIds ?? named)];
+  const isUnderWay = results.some(({ outcome }) => outcome === 'under-way');
+  return { status: isUnderWay ? 202 : 200, body: parametersOf(results) };
 }
+
+/** Those that are named, else the user's own; of either, what the client reaches. */
+async function tasksToSign(
+  { engine, store }: FacadeRoom,
+  limit: Limit | undefined,
+  session: UserSession,
+  named: readonly string[],
+): Promise<{ readonly taskIds?: readonly string[] } | Refusal> {
+  if (limit === undefined) return named.length === 0 ? {} : { taskIds: named };
+  let ids = named;
+  if (named.length === 0) {
+    const waiting = await engine.waiting(session);
+    if (!waiting.ok) return refuseForEngine(waiting);
+    ids = waiting.value.flatMap(({ taskId, isOwn }) => (isOwn ? [taskId] : []));
+  }
+  const reached = await reachedOf(store, limit, 'Task', ids);
+  return reached.ok ? { taskIds: ids.filter((id) => reached.value.has(id)) } : refuseForStore(reached);
+}
+
+/** What is not there, and what the client does not reach, in the same words. */
+const unreached = (named: readonly string[], reached: readonly string[]): readonly SignedDecision[] =>
+  named
+    .filter((taskId) => !reached.includes(taskId))
+    .map((taskId) => ({ taskId, outcome: 'not-waiting', code: 'resource-not-found' }));
+
+const refuseForEngine = ({ code, retryAfterMs }: Extract<EngineAnswer<unknown>, { ok: false }>): Refusal =>
+  refuse(code, retryAfterMs === undefined ? {} : { headers: retryAfter(retryAfterMs) });
 
 function readTasks(call: Call): readonly string[] | Refusal {
   const read = readRepeatable(call, '$ers-sign-and-send', ['task'], 'task');

@@ -305,6 +305,48 @@ describe('paging', () => {
   });
 });
 
+describe('$ers-sign-and-send', () => {
+  const sign = (named: readonly string[] = []): Asked => ({
+    method: 'POST',
+    path: '/Task/$ers-sign-and-send',
+    headers: {
+      ...FHIR,
+      'NHSD-User-Authorization': 'Bearer a-synthetic-token',
+      'NHSD-End-User-Organisation-ODS': 'R69',
+      'NHSD-eRS-Business-Function': 'SERVICE_PROVIDER_CLINICIAN',
+    },
+    body: JSON.stringify({
+      resourceType: 'Parameters',
+      parameter: named.map((id) => ({ name: 'task', valueReference: { reference: `Task/${id}` } })),
+    }),
+  });
+
+  test('4.7: of a clinician of two services sends, for a client of one, what waits there and nothing else', async () => {
+    await using world = await startTwoServices();
+    const own = (taskId: string, isOwn: boolean) => ({ taskId, decision: 'reject', isOwn }) as const;
+    world.engine.answers.waiting = async () => ({
+      ok: true,
+      value: [own('bee-1-task', true), own('ant-1-task', true), own('ant-2-task', false)],
+    });
+    expect((await ask(world, ANT, sign())).status).toBe(200);
+    expect((await ask(world, 'all', sign())).status).toBe(200);
+    expect(world.engine.signed).toEqual([['ant-1-task'], undefined]);
+    world.engine.answers.waiting = async () => ({ ok: false, code: 'ERS_USER_SESSION_ENDED' });
+    expect(codeOf(await ask(world, ANT, sign()))).toBe('ERS_USER_SESSION_ENDED');
+    expect(world.engine.signed).toHaveLength(2);
+  });
+
+  test('does not tell a Task of another service from one that never was, and sends neither', async () => {
+    await using world = await startTwoServices();
+    const hidden = await ask(world, ANT, sign(['bee-1-task', 'ant-1-task']));
+    const absent = await ask(world, ANT, sign(['bee-9-task', 'ant-1-task']));
+    expect(hidden.status).toBe(200);
+    expect(hidden.text).toContain('resource-not-found');
+    expect(hidden.text.replaceAll('bee-1', 'bee-9')).toBe(absent.text);
+    expect(world.engine.signed).toEqual([['ant-1-task'], ['ant-1-task']]);
+  });
+});
+
 describe('updates', () => {
   const patch = (operations: unknown[]): Asked => ({
     method: 'PATCH',

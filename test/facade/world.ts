@@ -51,7 +51,9 @@ export interface FakeEngine extends Engine {
   readonly sent: { taskId: string; session: UserSession }[];
   readonly refreshed: string[];
   readonly signed: (readonly string[] | undefined)[];
-  answers: Partial<Pick<Engine, 'fetch' | 'poll' | 'reconcile' | 'refresh' | 'reopen' | 'send' | 'signAndSend'>>;
+  answers: Partial<
+    Pick<Engine, 'fetch' | 'poll' | 'reconcile' | 'refresh' | 'reopen' | 'send' | 'signAndSend' | 'waiting'>
+  >;
   state: Readiness;
 }
 
@@ -96,7 +98,7 @@ function fakeEngine(): FakeEngine {
       return engine.answers.signAndSend?.(session, wish) ?? { ok: true, value: [] };
     },
     openSession: async () => ({ ok: false, code: 'engine-unavailable' }),
-    waiting: async () => ({ ok: true, value: [] }),
+    waiting: async (session) => engine.answers.waiting?.(session) ?? { ok: true, value: [] },
     reopen: async (taskId) => engine.answers.reopen?.(taskId) ?? { ok: true, value: undefined },
     isAtHand: async () => engine.state.rooms['dispatch'] !== 'stopped',
     wake: (taskId) => {
