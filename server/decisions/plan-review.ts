@@ -104,7 +104,7 @@ function planOpen(situation: ReviewSituation, latest: Episode): ReviewPlan {
   const { baseline, decision } = latest.record;
   const status = reviewStatusOf(baseline) ?? 'awaiting-review';
   const isUnderWay = REVIEW_MACHINE[status]['settled-in-ers'].kind === 'postpone';
-  if (isUnderWay && !decision?.isUnknowable) return none();
+  if ((isUnderWay && !decision?.isUnknowable) || isUnheard(decision)) return none();
   if (decision?.wasUnknown && showsOutcome(decision, facts)) return recordedLate(situation, latest, decision);
   const settled = settledInErs(facts);
   if (settled.kind === 'closed') return close(situation, latest, settled);
@@ -121,6 +121,10 @@ function planOpen(situation: ReviewSituation, latest: Episode): ReviewPlan {
   const plan = follow(situation, latest);
   return settled.kind === 'unknown' ? { ...plan, alerts: [...plan.alerts, 'state-unknown'] } : plan;
 }
+
+/** An attempt whose AuditEvent nobody has written yet: dispatch writes it before anything ends the review (E-3). */
+const isUnheard = (decision: QueuedDecision | undefined): boolean =>
+  decision?.lastAttempt?.outcome === 'unknown' && decision.lastAttempt.isWitnessed !== true;
 
 /** The review as e-RS shows it now, and whether what a decision rests on is still the same. */
 function seenNow(situation: ReviewSituation, { record, task }: Episode) {
@@ -284,7 +288,8 @@ export function planUnreadable(
   const alerts: readonly AlertCode[] = reason === 'patient-error' ? ['patient-error'] : [];
   if (latest === undefined || latest.record.ended !== undefined) return none(...alerts);
   const { decision, ...record } = latest.record;
-  if (reviewStatusOf(record.baseline) === 'decision-sending') return none('outcome-unknown', ...alerts);
+  if (reviewStatusOf(record.baseline) === 'decision-sending' || isUnheard(decision))
+    return none('outcome-unknown', ...alerts);
   if (decision?.wasUnknown) {
     const plan = unknowable(latest, decision);
     return { ...plan, alerts: [...plan.alerts, ...alerts] };

@@ -329,6 +329,18 @@ describe('an outcome that reading cannot tell (4.5, D2)', () => {
       expect(seen(unknowable(), { version: 6 }, rest)).toEqual({ kind: 'none', alerts: ['outcome-unknown'] });
   });
 
+  test('E-3: is ended by nothing that e-RS shows before the attempt has its AuditEvent, which dispatch writes', () => {
+    const heard = unknowable('reject');
+    const decision = heard.record.decision;
+    if (decision?.lastAttempt === undefined) throw new Error('nothing was attempted');
+    const { isWitnessed: _, ...unheard } = decision.lastAttempt;
+    const latest = { ...heard, record: { ...heard.record, decision: { ...decision, lastAttempt: unheard } } };
+    const elsewhere = { state: 'REJECTED', reason: 'SERVICE_INAPPROPRIATE' } as const;
+    expect(seen(latest, { version: 6, ...elsewhere }, gone)).toEqual({ kind: 'none', alerts: [] });
+    expect(seen(heard, { version: 6, ...elsewhere }, gone).kind).toBe('close');
+    expect(planUnreadable(latest, 'moved-away', LATER)).toEqual({ kind: 'none', alerts: ['outcome-unknown'] });
+  });
+
   test('gone from Referrals for Review and still booked: the accept was recorded, and is marked as inferred (D3)', () => {
     const plan = seen(unknowable(), { version: 6 }, gone);
     expect(shown(plan)).toBe('close accepted accepted');

@@ -270,6 +270,7 @@ export function attempted(
     mode: 'user' as const,
     startedAt: NOW,
     outcome: 'unknown' as const,
+    isWitnessed: true,
     ...attempt,
   };
   const queued = decided(code, { attempts: 1, lastAttempt, ...changes });
