@@ -7,7 +7,7 @@ import {
   SYSTEM,
   ukCoreProfile,
 } from '../../mappings/index.ts';
-import type { ErsCallEnd, NotedAccess, ResourceType, Subject, UserSession } from '../core/index.ts';
+import type { ErsCallEnd, NotedAccess, NotedStrangers, ResourceType, Subject, UserSession } from '../core/index.ts';
 
 /** Interactions that change what is stored; others read. */
 const CHANGES: ReadonlySet<string> = new Set(['update', 'patch']);
@@ -65,6 +65,23 @@ export function ersCallEvent(call: ErsCallEnd, recorded: string): AuditEvent {
         ? { name: 'e-RS', detail }
         : { what: { type: 'ServiceRequest', identifier: { system: SYSTEM.ubrn, value: call.ubrn } }, detail },
     ],
+  };
+}
+
+/** Callers who could not say who they are, as one event for each reason and minute. Source: DICOM PS3.15 A.5.3.11; decision 0021 */
+export function strangersEvent({ code, count, since }: NotedStrangers, recorded: string): AuditEvent {
+  return {
+    resourceType: 'AuditEvent',
+    meta: { profile: [ukCoreProfile('AuditEvent')] },
+    type: { system: 'http://dicom.nema.org/resources/ontology/DCM', code: '110114', display: 'User Authentication' },
+    action: 'E',
+    period: { start: since, end: recorded },
+    recorded,
+    outcome: '4',
+    outcomeDesc: code,
+    agent: [{ name: 'not identified', requestor: true }],
+    source: { observer: ENGINE },
+    entity: [{ name: 'requests', detail: details({ count: String(count) }) }],
   };
 }
 

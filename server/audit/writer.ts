@@ -12,13 +12,14 @@ import {
   type ErsCallEnd,
   type Log,
   type NotedAccess,
+  type NotedStrangers,
   type Store,
   type StoreResult,
   type TransactionEntry,
 } from '../core/index.ts';
 import { type EngineRecord, readRecord, recordEntry, writeRecord } from '../store/index.ts';
 import { linkEvent } from './chain.ts';
-import { accessEvent, ersCallEvent, withoutReferences } from './events.ts';
+import { accessEvent, ersCallEvent, strangersEvent, withoutReferences } from './events.ts';
 
 /** How long an event waits for others to be written with; with the write itself it is what a kill may lose. */
 const GATHER_MS = 500;
@@ -28,6 +29,8 @@ const BATCH = { embedded: 10, hapi: 35, medplum: 35 } as const;
 const MAX_WAITING = 10_000;
 /** How long a store that fails is waited for when the process stops. */
 const STOP_PATIENCE_MS = 5_000;
+/** How often the trail tells of strangers. */
+const STRANGERS_MS = 60_000;
 const CHAINS = 'chains';
 /** These leave a witness in the transaction of their decision. Source: E-3 */
 const WITNESSED: ReadonlySet<string> = new Set(['A013', 'A014', 'A020', 'A022', 'A028']);
@@ -53,6 +56,7 @@ export interface AuditTrail extends Audit {
 type Noted = { readonly at: string } & (
   | { readonly kind: 'access'; readonly access: NotedAccess }
   | { readonly kind: 'call'; readonly call: ErsCallEnd }
+  | { readonly kind: 'strangers'; readonly strangers: NotedStrangers }
 );
 
 /**
@@ -68,6 +72,7 @@ export function createAudit(options: AuditOptions): AuditTrail {
   let chain: EngineRecord<AuditChainRecord> | undefined;
   let work: Promise<void> | undefined;
   let lost = 0;
+  const strangers = new Map<string, { count: number; readonly since: string }>();
   let size: number = BATCH[store.capabilities.kind];
 
   function note(noted: Noted): void {
@@ -105,9 +110,7 @@ export function createAudit(options: AuditOptions): AuditTrail {
     chain ??= await begin();
     if (chain === undefined) return false;
     const batch = waiting.slice(0, size);
-    const events = batch.map((noted) =>
-      noted.kind === 'access' ? accessEvent(noted.access, noted.at) : ersCallEvent(noted.call, noted.at),
-    );
+    const events = batch.map(eventOf);
     let written = await append(chain, events);
     // What an event refers to may have been deleted since it was shown.
     if (!written.ok && written.code === 'invalid') written = await append(chain, events.map(withoutReferences));
@@ -178,6 +181,13 @@ export function createAudit(options: AuditOptions): AuditTrail {
     return undefined;
   }
 
+  function tellOfStrangers(): void {
+    const at = clock.now().toISOString();
+    for (const [code, { count, since }] of strangers)
+      note({ kind: 'strangers', at, strangers: { code, count, since } });
+    strangers.clear();
+  }
+
   function lose(count: number): void {
     lost += count;
     alerts.raise('audit-lost', 'audit');
@@ -192,12 +202,24 @@ export function createAudit(options: AuditOptions): AuditTrail {
       if (waiting.length < MAX_WAITING * 2) note({ kind: 'call', at: clock.now().toISOString(), call });
       else lose(1);
     },
+    noteStranger(code) {
+      const known = strangers.get(code);
+      if (known !== undefined) {
+        known.count += 1;
+        return;
+      }
+      const isFirst = strangers.size === 0;
+      strangers.set(code, { count: 1, since: clock.now().toISOString() });
+      if (isFirst) void clock.sleep(STRANGERS_MS, stopping.signal).then(tellOfStrangers);
+    },
     async settled() {
+      tellOfStrangers();
       hurry.abort();
       while (work !== undefined) await work;
       hurry = new AbortController();
     },
     async stop() {
+      tellOfStrangers();
       stopping.abort();
       const patience = new AbortController();
       await Promise.race([work, clock.sleep(STOP_PATIENCE_MS, patience.signal)]);
@@ -205,4 +227,15 @@ export function createAudit(options: AuditOptions): AuditTrail {
       if (waiting.length > 0) lose(waiting.length);
     },
   };
+}
+
+function eventOf(noted: Noted): AuditEvent {
+  switch (noted.kind) {
+    case 'access':
+      return accessEvent(noted.access, noted.at);
+    case 'call':
+      return ersCallEvent(noted.call, noted.at);
+    case 'strangers':
+      return strangersEvent(noted.strangers, noted.at);
+  }
 }

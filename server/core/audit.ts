@@ -42,10 +42,19 @@ export interface ErsCallEnd {
   readonly session?: Omit<UserSession, 'token'>;
 }
 
+/** Requests of callers who could not say who they are, by the code of their refusal, since the trail last told of them. */
+export interface NotedStrangers {
+  readonly code: string;
+  readonly count: number;
+  readonly since: string;
+}
+
 /** The audit trail, as the rooms see it that tell it what happened. Neither waits nor throws. */
 export interface Audit {
   /** Whether what is about to be read can be witnessed; if not, it must not be shown. */
   mayServe(): boolean;
   noteAccess(access: NotedAccess): void;
   noteErsCall(call: ErsCallEnd): void;
+  /** A request of somebody who could not say who they are. They are told of by the minute, or strangers could fill the store. */
+  noteStranger(code: string): void;
 }

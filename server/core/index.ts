@@ -24,7 +24,7 @@ export {
 export type * from './account.ts';
 export type { Alert, Alerts } from './alerts.ts';
 export { alertBoard } from './alerts.ts';
-export type { Audit, ErsCallEnd, NotedAccess, Subject } from './audit.ts';
+export type { Audit, ErsCallEnd, NotedAccess, NotedStrangers, Subject } from './audit.ts';
 export { backoffMs } from './backoff.ts';
 export type { Access, Authenticate, Caller, Grant, Identification, TokenIssuer } from './caller.ts';
 export { ANYBODY } from './caller.ts';

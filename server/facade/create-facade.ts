@@ -60,8 +60,10 @@ export function createFacade(options: FacadeOptions): Express {
       res.locals['route'] = route;
       // Before the body is read: a stranger's is not waited for.
       const crowded = throttle.enter(res);
-      const caller = crowded ?? (await admit(room, route, req));
-      const refused = isRefusal(caller) ? caller : throttle.admit(caller, res);
+      const caller = crowded ?? (await identify(room, route, req));
+      const refused = isRefusal(caller)
+        ? caller
+        : (throttle.admit(caller, res) ?? refuseBeyondScopes(room, route, caller, req, res));
       if (refused) {
         notePattern(res, BASE + route.pattern);
         return respond(req, res, refused, false);
@@ -86,9 +88,7 @@ export function createFacade(options: FacadeOptions): Express {
 }
 
 async function answerFhir(room: FacadeRoom, req: Request, res: Response): Promise<void> {
-  const url = originForm(req.url);
-  const mark = url.indexOf('?');
-  const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
+  const query = queryOf(req);
   const found = res.locals['route'] as Route | Unrouted;
   notePattern(res, BASE + found.pattern);
   if ('refusal' in found) return respond(req, res, found.refusal, false);
@@ -110,15 +110,38 @@ async function answerFhir(room: FacadeRoom, req: Request, res: Response): Promis
   respond(req, res, answer, wanted.isPretty);
 }
 
-/** Who calls, if they may have what they ask for. Whoever cannot say who they are learns nothing of what there is. */
-async function admit({ access }: FacadeRoom, route: Route | Unrouted, { headers }: Request): Promise<Caller | Refusal> {
+/** Who calls. Whoever cannot say who they are learns nothing of what there is. */
+async function identify({ access, audit }: FacadeRoom, route: Route | Unrouted, { headers }: Request) {
   if (access === undefined || ('kind' in route && route.kind === 'metadata')) return ANYBODY;
   const who = await access.authenticate(headers);
-  if (!who.ok) return refuseCaller(who);
-  return ('kind' in route ? permit(route, who.caller) : undefined) ?? who.caller;
+  if (who.ok) return who.caller;
+  audit?.noteStranger(who.code);
+  return refuseCaller(who);
+}
+
+/** Refuses whoever may not have what they ask for; that they asked is on record. */
+function refuseBeyondScopes(
+  { audit }: FacadeRoom,
+  route: Route | Unrouted,
+  caller: Caller,
+  req: Request,
+  res: Response,
+): Refusal | undefined {
+  if (!('kind' in route)) return undefined;
+  const refusal = permit(route, caller);
+  const call: Call = { route, caller, headers: req.headers, query: queryOf(req), body: undefined };
+  // One that the trail cannot take is in the log.
+  if (refusal && audit?.mayServe()) noteAccess(audit, call, refusal, idsOf(res));
+  return refusal;
 }
 
 const pathOf = ({ url }: Request): string => originForm(url).split('?', 1)[0] ?? '';
+
+function queryOf(req: Request): URLSearchParams {
+  const url = originForm(req.url);
+  const mark = url.indexOf('?');
+  return new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
+}
 
 const takesFile = (route: Route | Unrouted): boolean => 'takesFile' in route && route.takesFile === true;
 
