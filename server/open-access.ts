@@ -2,20 +2,26 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { JWK } from 'jose';
+import type { Dispatcher } from 'undici';
 import { createAccess, makeIssuerKey } from './access/index.ts';
 import type { CallersConfig } from './config/index.ts';
 import type { Access, Clock } from './core/index.ts';
 
 /** Makes what callers are asked by; a sentence that says what to change, where the issuer's key cannot be had. */
-export async function openAccess(callers: CallersConfig, publicUrl: string, clock: Clock): Promise<Access | string> {
+export async function openAccess(
+  callers: CallersConfig,
+  publicUrl: string,
+  clock: Clock,
+  dispatcher?: Dispatcher,
+): Promise<Access | string> {
   if (callers.kind === 'issuer') {
     const audience = callers.audience ?? `${publicUrl}/fhir/R4`;
-    return createAccess({ ...callers, audience }, publicUrl, clock);
+    return createAccess({ ...callers, audience }, publicUrl, clock, dispatcher);
   }
   const key = await keyIn(callers.keyFile);
   if (key === undefined)
     return 'AUTH_KEY_FILE: the file holds no key of this server (EC, P-256, as a JWK), or cannot be made: name a place that this user may write to.';
-  return createAccess({ ...callers, key }, publicUrl, clock);
+  return createAccess({ ...callers, key }, publicUrl, clock, dispatcher);
 }
 
 /** The key is made at the first start, for this user's eyes only; whoever came first with it has made it. */

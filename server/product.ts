@@ -3,7 +3,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, isIPv6 } from 'node:net';
 import { Registry } from 'prom-client';
-import { Agent, type Dispatcher, ProxyAgent } from 'undici';
+import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { type ActiveEngine, buildActiveEngine } from './active-engine.ts';
 import { chainKey, createAudit } from './audit/index.ts';
 import type { ErsConfig, ServerConfig } from './config/index.ts';
@@ -57,9 +57,11 @@ export type StartProduct =
 
 /** HTTP/1.1 says where a file without a length ends; HTTP/2 would leave that open. */
 const ONE_PROTOCOL = { allowH2: false, connect: { timeout: 10_000 } };
-/** The connections to e-RS. */
-export const dispatcherFor = (proxy: string | undefined): Dispatcher =>
-  proxy === undefined ? new Agent(ONE_PROTOCOL) : new ProxyAgent({ uri: proxy, ...ONE_PROTOCOL });
+/** The connections to e-RS, to CIS2 and to the keys of issuers; by the site's proxy, but for the hosts that it names. */
+export const dispatcherFor = ({ proxy, noProxy = '' }: Pick<ErsConfig, 'proxy' | 'noProxy'>): Dispatcher =>
+  proxy === undefined
+    ? new Agent(ONE_PROTOCOL)
+    : new EnvHttpProxyAgent({ httpProxy: proxy, httpsProxy: proxy, noProxy, ...ONE_PROTOCOL });
 
 /**
  * Opens the store, lets the facade listen, and contends for the lease; while it is held an engine works behind the facade.
@@ -80,7 +82,7 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
   const secret = server.idNamespaceSecret.reveal();
   const shared = { store, clock, log, alerts: alertBoard(() => clock.now()) };
   const audit = createAudit({ ...shared, random, key: chainKey(secret) });
-  const dispatcher = dispatcherFor(ersConfig.proxy);
+  const dispatcher = dispatcherFor(ersConfig);
   // Shared by one engine after another: what the last one still has in hand keeps its referral's turn (D1).
   const turns = new Turns();
   let active: ActiveEngine | undefined;
@@ -122,7 +124,7 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
   }
   const url = `http${tls === undefined ? '' : 's'}://${isIPv6(server.host) ? `[${server.host}]` : server.host}:${bound}`;
   const publicUrl = server.publicUrl ?? url;
-  const access = server.callers && (await openAccess(server.callers, publicUrl, clock));
+  const access = server.callers && (await openAccess(server.callers, publicUrl, clock, dispatcher));
   if (typeof access === 'string') {
     listener.close();
     listener.closeAllConnections();

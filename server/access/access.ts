@@ -1,8 +1,9 @@
-import { createLocalJWKSet, createRemoteJWKSet, type JWK } from 'jose';
+import { createLocalJWKSet, type JWK } from 'jose';
+import type { Dispatcher } from 'undici';
 import type { Access, Clock } from '../core/index.ts';
 import type { Client } from './clients.ts';
 import { createIssuer } from './issuer.ts';
-import { JWKS_PATIENCE } from './remote-keys.ts';
+import { remoteKeys } from './remote-keys.ts';
 import { createVerifier } from './verify.ts';
 
 /** Who says who a caller is. */
@@ -24,8 +25,13 @@ export type AccessConfig =
       readonly tokenSeconds: number;
     };
 
-/** Makes what the facade asks callers by, and what it says of that. */
-export async function createAccess(config: AccessConfig, publicUrl: string, clock: Clock): Promise<Access> {
+/** Makes what the facade asks callers by, and what it says of that. @param dispatcher the way to keys at an address */
+export async function createAccess(
+  config: AccessConfig,
+  publicUrl: string,
+  clock: Clock,
+  dispatcher?: Dispatcher,
+): Promise<Access> {
   const common = {
     grant_types_supported: ['client_credentials'],
     token_endpoint_auth_methods_supported: ['private_key_jwt'],
@@ -35,7 +41,7 @@ export async function createAccess(config: AccessConfig, publicUrl: string, cloc
   };
   if (config.kind === 'issuer') {
     const { issuer, jwksUrl, audience, tokenUrl, clients } = config;
-    const keys = createRemoteJWKSet(new URL(jwksUrl), JWKS_PATIENCE);
+    const keys = remoteKeys(jwksUrl, dispatcher);
     return {
       authenticate: createVerifier({ issuer, audience, keys, clients, clock }),
       smartConfiguration: {
@@ -51,7 +57,16 @@ export async function createAccess(config: AccessConfig, publicUrl: string, cloc
   const audience = `${publicUrl}/fhir/R4`;
   const tokenUrl = `${publicUrl}/auth/token`;
   const { key, clients, tokenSeconds } = config;
-  const built = await createIssuer({ issuer, audience, tokenUrl, key, clients, tokenSeconds, clock });
+  const built = await createIssuer({
+    issuer,
+    audience,
+    tokenUrl,
+    key,
+    clients,
+    tokenSeconds,
+    clock,
+    ...(dispatcher === undefined ? {} : { dispatcher }),
+  });
   return {
     authenticate: createVerifier({ issuer, audience, keys: createLocalJWKSet(built.jwks), clients, clock }),
     smartConfiguration: { issuer, jwks_uri: `${publicUrl}/auth/jwks`, token_endpoint: tokenUrl, ...common },

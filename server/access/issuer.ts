@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import {
   calculateJwkThumbprint,
   createLocalJWKSet,
-  createRemoteJWKSet,
   decodeJwt,
   errors,
   exportJWK,
@@ -15,9 +14,10 @@ import {
   jwtVerify,
   SignJWT,
 } from 'jose';
+import type { Dispatcher } from 'undici';
 import type { Clock, Grant, TokenIssuer } from '../core/index.ts';
 import type { Client } from './clients.ts';
-import { isOfAddress, JWKS_PATIENCE } from './remote-keys.ts';
+import { isOfAddress, remoteKeys } from './remote-keys.ts';
 import { commonScopes } from './scopes.ts';
 
 /** What SMART asks of every server; a client may use either. */
@@ -45,6 +45,8 @@ export interface IssuerOptions {
   readonly clients: ReadonlyMap<string, Client>;
   readonly tokenSeconds: number;
   readonly clock: Clock;
+  /** The way to the keys of clients. */
+  readonly dispatcher?: Dispatcher;
 }
 
 /**
@@ -53,10 +55,12 @@ export interface IssuerOptions {
  * Source: SMART App Launch 2.2, backend services; RFC 7523
  */
 export async function createIssuer(options: IssuerOptions): Promise<TokenIssuer & { readonly jwks: JSONWebKeySet }> {
-  const { issuer, audience, tokenUrl, key, clients, tokenSeconds, clock } = options;
+  const { issuer, audience, tokenUrl, key, clients, tokenSeconds, clock, dispatcher } = options;
   const signingKey = await importJWK(key, OWN_ALGORITHM);
   const { d: _, ...published } = key;
-  const keysOf = new Map([...clients].flatMap(([id, client]) => keysFor(client).map((keys) => [id, keys] as const)));
+  const keysOf = new Map(
+    [...clients].flatMap(([id, client]) => keysFor(client, dispatcher).map((keys) => [id, keys] as const)),
+  );
   /** `jti` → when it may be forgotten: an assertion is good once. */
   const used = new Map<string, number>();
 
@@ -133,8 +137,8 @@ export async function createIssuer(options: IssuerOptions): Promise<TokenIssuer 
   return { grant, jwks: { keys: [{ ...published, use: 'sig' }] } };
 }
 
-function keysFor({ jwks, jwksUri }: Client): JWTVerifyGetKey[] {
-  if (jwksUri !== undefined) return [createRemoteJWKSet(new URL(jwksUri), JWKS_PATIENCE)];
+function keysFor({ jwks, jwksUri }: Client, dispatcher: Dispatcher | undefined): JWTVerifyGetKey[] {
+  if (jwksUri !== undefined) return [remoteKeys(jwksUri, dispatcher)];
   return jwks === undefined ? [] : [createLocalJWKSet(jwks as JSONWebKeySet)];
 }
 

@@ -69,7 +69,7 @@ const inWords = ({ id, means, remedy }: AccessRefusal, status?: number): string 
   `${id}${status === undefined ? '' : ` (HTTP ${status})`}. ${means} ${remedy}`;
 
 async function check({ ers, server }: Config, spendsPoll: boolean, report: Report): Promise<void> {
-  const dispatcher = dispatcherFor(ers.proxy);
+  const dispatcher = dispatcherFor(ers);
   try {
     const token = await checkToken(
       { dispatcher, clock: systemClock },

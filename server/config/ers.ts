@@ -26,6 +26,8 @@ export interface ErsConfig {
   readonly requestsPerSecond: number | undefined;
   readonly pollsPerDay: number | undefined;
   readonly proxy: string | undefined;
+  /** Hosts that are reached without it, as NO_PROXY has them. */
+  readonly noProxy?: string;
   /** Where clinicians sign in; absent: their sessions come from elsewhere. */
   readonly cis2?: { readonly issuer: string; readonly clientId: string };
 }
@@ -41,6 +43,7 @@ const ERS_NAMES = [
   'ERS_REQUESTS_PER_SECOND',
   'ERS_POLLS_PER_DAY',
   'HTTPS_PROXY',
+  'NO_PROXY',
   'CIS2_ISSUER',
   'CIS2_CLIENT_ID',
 ] as const;
@@ -71,6 +74,7 @@ export function ersConfig(environment: Environment, faults: string[]): ErsConfig
     requestsPerSecond: values.ERS_REQUESTS_PER_SECOND,
     pollsPerDay: values.ERS_POLLS_PER_DAY,
     proxy: values.HTTPS_PROXY,
+    ...(values.NO_PROXY === undefined ? {} : { noProxy: values.NO_PROXY }),
     ...(issuer === undefined || clientId === undefined ? {} : { cis2: { issuer, clientId } }),
   });
 }

@@ -141,7 +141,14 @@ export const VARIABLES = {
       'NHS CIS2, up to the path of its issuer: clinicians then sign in at /sign-in; its client authenticates with the key of e-RS',
   }),
   CIS2_CLIENT_ID: variable(z.string().min(1).optional(), { meaning: 'Client id by which CIS2 knows this server' }),
-  HTTPS_PROXY: variable(httpUrl.optional(), { meaning: 'Proxy for calls to e-RS' }),
+  HTTPS_PROXY: variable(httpUrl.optional(), {
+    meaning:
+      'Proxy on the way to e-RS, to CIS2, and to the keys of AUTH_JWKS_URL and of clients; the store is reached without it',
+  }),
+  NO_PROXY: variable(z.string().min(1).optional(), {
+    meaning:
+      'Hosts that are reached without HTTPS_PROXY, with commas between them, such as sso.trust.example,.internal',
+  }),
   LOG_LEVEL: variable(z.enum(['info', 'warn', 'error']), { default: 'info', meaning: 'Least level that is logged' }),
   SIMULATOR_PORT: variable(wholeNumber(0, 65_535), {
     default: '9100',

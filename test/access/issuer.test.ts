@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
@@ -161,6 +161,29 @@ describe('the built-in issuer', () => {
     expect(other.issuer?.jwks).toEqual(one.issuer?.jwks);
     expect(JSON.stringify(one.issuer?.jwks)).not.toContain('"d"');
     expect(JSON.parse(readFileSync(keyFile, 'utf8'))).toHaveProperty('d');
+  });
+
+  test('shared by replicas makes them one issuer: each takes the tokens of the others, also when they start at once', async () => {
+    const keyFile = join(mkdtempSync(join(tmpdir(), 'ers-fhir-issuer-')), 'auth-key.json');
+    const { own, jwks } = await makeClientKey('epr');
+    const read = readClients(JSON.stringify([{ clientId: 'epr', jwks, scopes: ['system/*.rs'], services: 'all' }]));
+    if (!read.ok) throw new Error(read.faults.join());
+    const callers = { kind: 'built-in', keyFile, clients: read.clients, tokenSeconds: 300 } as const;
+    const clock: Clock = { now: () => new Date(), monotonicMs: () => 0, sleep: async () => undefined };
+    const replicas = await Promise.all([1, 2, 3].map(() => openAccess(callers, PUBLIC_URL, clock)));
+    // A key that an operator puts there for all may be mounted read-only.
+    chmodSync(keyFile, 0o400);
+    replicas.push(await openAccess(callers, PUBLIC_URL, clock));
+    for (const issuing of replicas) {
+      if (typeof issuing === 'string') throw new Error(issuing);
+      const form = await tokenRequest(own, { tokenUrl: TOKEN_URL, scope: undefined, nowMs: Date.now() });
+      const granted = await issuing.issuer?.grant(form);
+      const authorization = `Bearer ${granted?.body['access_token']}`;
+      for (const taking of replicas)
+        expect(typeof taking === 'string' ? taking : await taking.authenticate({ authorization })).toMatchObject({
+          ok: true,
+        });
+    }
   });
 
   test.each([
