@@ -48,10 +48,16 @@ export function createFacade(options: FacadeOptions): Express {
   serveHandOver(app, options.receiveHandOver);
   app.use(checkHost(options.publicUrl));
   serveHealth(app, options);
+  const { throttle } = room;
+  // Of those who have no token yet, too, no more is in hand at once than can be answered.
+  app.use(['/auth', '/sign-in'], (req: Request, res: Response, next: NextFunction) => {
+    const crowded = throttle.enter(res);
+    if (crowded) respond(req, res, crowded, false);
+    else next();
+  });
   serveAccess(app, options.access);
   if (options.signIn) app.use('/sign-in', options.signIn);
   // The type of a body is judged by the interaction, which knows what it takes.
-  const { throttle } = room;
   const readBytes = express.raw({ type: () => true, limit: room.limits.maxBodyBytes });
   app.use(
     BASE,
@@ -80,7 +86,7 @@ export function createFacade(options: FacadeOptions): Express {
   });
   app.use((error: unknown, req: Request, res: Response, next: NextFunction) => {
     if (res.headersSent) return next(error);
-    const refusal = refuseUnread(error, room.limits.maxBodyBytes);
+    const refusal = refuseUnread(error);
     if (refusal.status === 500) room.log.error('facade.request.failed', describeError(error));
     respond(req, res, refusal, false);
   });
@@ -188,9 +194,13 @@ async function operate(room: FacadeRoom, call: Call<RouteOf<'operation'>>): Prom
 }
 
 /** What express and its body reader throw before an interaction is reached; anything else is a defect. */
-function refuseUnread(error: unknown, maxBytes: number): Refusal {
-  const status = typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined;
-  if (status === 413) return refuse('body-too-large', { text: `A body may have ${maxBytes} bytes here.` });
+function refuseUnread(error: unknown): Refusal {
+  const { status, limit } = (typeof error === 'object' && error !== null ? error : {}) as {
+    status?: unknown;
+    limit?: unknown;
+  };
+  if (status === 413)
+    return refuse('body-too-large', typeof limit === 'number' ? { text: `A body may have ${limit} bytes here.` } : {});
   if (status === 415)
     return refuse('media-type-unsupported', { text: 'Send UTF-8, as it is or compressed by gzip, deflate or br.' });
   if (status === 400) return refuse('body-unreadable');

@@ -21,7 +21,9 @@ export function checkHost(publicUrl: string) {
   return (req: Request, res: Response, next: NextFunction): void => {
     // A browser always says which host it means; who does not is none.
     const named = ABSOLUTE.exec(req.url)?.[1] ?? req.headers.host;
-    if (named === undefined || isMeant(named, [ours, ...addressesOf(req)])) next();
+    // Whoever stands in front may have heeded the other one (RFC 9112 3.2).
+    const isTwofold = (req.headersDistinct['host']?.length ?? 0) > 1;
+    if (!isTwofold && (named === undefined || isMeant(named, [ours, ...addressesOf(req)]))) next();
     else respond(req, res, refuse('host-unknown'), false);
   };
 }

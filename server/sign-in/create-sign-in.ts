@@ -91,13 +91,13 @@ export function createSignIn({ clock, log, engine, publicUrl, cis2: about }: Sig
   router.get('/start', async (_req, res) => {
     const begun = await cis2.begin();
     if (begun === undefined) return show(res, 503, (nonce) => signedOutPage(nonce, 'cis2-unavailable'));
-    res.cookie(FLOW, visits.begin(begun.flow), cookieOptions);
+    res.cookie(FLOW, await visits.begin(begun.flow), cookieOptions);
     res.redirect(303, begun.url);
   });
 
   router.get('/callback', async (req, res) => {
     const asked = new URL(req.originalUrl, publicUrl).searchParams;
-    const flow = visits.takeFlow(cookieOf(req, FLOW), asked.get('state'));
+    const flow = await visits.flowOf(cookieOf(req, FLOW), asked.get('state'));
     res.clearCookie(FLOW, cookieOptions);
     const code = asked.get('code');
     if (flow === undefined || code === null) return show(res, 403, (nonce) => signedOutPage(nonce, 'sign-in-refused'));

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { EncryptJWT, jwtDecrypt } from 'jose';
 import type { Clock, OpenedSession, UserSession } from '../core/index.ts';
 import type { Flow } from './cis2.ts';
 
@@ -15,35 +16,46 @@ export interface Visit {
 }
 
 const MOST = 1_000;
-const FLOW_MS = 600_000;
+const FLOW_SECONDS = 600;
 /** A session at which e-RS would refuse the next call is no longer shown. */
 const MARGIN_MS = 5_000;
 
 const secret = () => randomBytes(32).toString('base64url');
 
-/** Sign-ins under way, and sessions, in memory only, by secrets that browsers keep in cookies. */
+/**
+ * Sessions, in memory only, by secrets that browsers keep in cookies. A sign-in under way is kept by its browser alone, sealed: who begins
+ * thousands takes nobody's place.
+ */
 export class Visits {
   readonly #clock: Clock;
-  readonly #flows = new Map<string, { readonly flow: Flow; readonly endsAtMs: number }>();
+  readonly #flowKey = new Uint8Array(randomBytes(32));
   readonly #visits = new Map<string, Visit>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  begin(flow: Flow): string {
-    const cookie = secret();
-    bound(this.#flows);
-    this.#flows.set(cookie, { flow, endsAtMs: this.#clock.monotonicMs() + FLOW_MS });
-    return cookie;
+  /** What the browser keeps of the sign-in that it begins. */
+  begin(flow: Flow): Promise<string> {
+    const nowSeconds = Math.floor(this.#clock.now().getTime() / 1000);
+    return new EncryptJWT({ flow })
+      .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
+      .setExpirationTime(nowSeconds + FLOW_SECONDS)
+      .encrypt(this.#flowKey);
   }
 
-  /** The sign-in that this browser began, once; undefined where it began none, or another. */
-  takeFlow(cookie: string | undefined, state: string | null): Flow | undefined {
-    const begun = cookie === undefined ? undefined : this.#flows.get(cookie);
-    if (cookie !== undefined) this.#flows.delete(cookie);
-    if (begun === undefined || begun.endsAtMs <= this.#clock.monotonicMs()) return undefined;
-    return begun.flow.state === state ? begun.flow : undefined;
+  /** The sign-in that this browser began; undefined where it began none, or another. That a code is good once is CIS2's to see. */
+  async flowOf(cookie: string | undefined, state: string | null): Promise<Flow | undefined> {
+    if (cookie === undefined) return undefined;
+    try {
+      const { payload } = await jwtDecrypt<{ flow: Flow }>(cookie, this.#flowKey, {
+        currentDate: this.#clock.now(),
+        requiredClaims: ['exp'],
+      });
+      return payload.flow.state === state ? payload.flow : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   /** A new secret each time: one that was planted in a browser before is nobody's session. */

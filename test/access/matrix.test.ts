@@ -202,8 +202,9 @@ describe('what asks for no token', () => {
     });
     const { stack } = open.app.router as unknown as { stack: readonly { route?: { path: string } }[] };
     expect(stack.flatMap(({ route }) => (route === undefined ? [] : [route.path])).toSorted()).toEqual(OUTSIDE);
-    // Those without a path: the trace, the host, the pages of /sign-in, the two of the FHIR base, what is nowhere, what went wrong.
-    expect(stack.filter(({ route }) => route === undefined)).toHaveLength(7);
+    // Those without a path: the trace, the host, the crowd before /auth and /sign-in, the pages of /sign-in, the two of the FHIR base,
+    // what is nowhere, what went wrong.
+    expect(stack.filter(({ route }) => route === undefined)).toHaveLength(8);
   });
 });
 

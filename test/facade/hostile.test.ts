@@ -464,6 +464,13 @@ describe('the host that a request names', () => {
     expect((await get(`${world.fhir}/Task/task-1`)).status).toBe(200);
     expect((await get('http://evil.example/fhir/R4/Task/task-1')).status).toBe(421);
   });
+
+  test('is one: a request that names two is refused, since whoever stands in front may have heeded the other', async () => {
+    await using world = await startFacade();
+    const hosts = 'Host: localhost\r\nHost: evil.example\r\n';
+    const answer = await sendRaw(world, `GET /fhir/R4/Task/task-1 HTTP/1.1\r\n${hosts}Connection: close\r\n\r\n`);
+    expect(answer.status).toBe(421);
+  });
 });
 
 describe('what is no request', () => {

@@ -51,6 +51,31 @@ describe('a client that asks too much', () => {
   });
 });
 
+test('who has no token yet takes a place, too: the token endpoint cannot be crowded while the rest is counted', async () => {
+  const grant = async () => ({ status: 401, body: {} });
+  await using world = await startFacade({
+    access: { ...access, issuer: { jwks: {}, grant } },
+    limits: { requestsInHand: 1 },
+  });
+  const socket = connect(Number(new URL(world.url).port), '127.0.0.1');
+  socket.write(
+    'POST /auth/token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 99\r\n\r\na=',
+  );
+  const post = async () => (await fetch(`${world.url}/auth/token`, { method: 'POST' })).status;
+  let status = 0;
+  for (let tries = 0; tries < 200 && status !== 429; tries += 1) status = await post();
+  expect(status).toBe(429);
+  socket.destroy();
+  const large = {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+    body: 'a'.repeat(30_000),
+  };
+  for (let tries = 0; tries < 200 && status === 429; tries += 1) status = await post();
+  const refused = await fetch(`${world.url}/auth/token`, large);
+  expect([refused.status, await refused.text()]).toEqual([413, expect.stringContaining('20000 bytes')]);
+});
+
 describe('a search that takes too long', () => {
   const DEAR = 'Patient?_count=1&name:contains=zz,zy&birthdate=ne2020';
 
