@@ -2,7 +2,7 @@ import { createLocalJWKSet, type JWK } from 'jose';
 import type { Dispatcher } from 'undici';
 import type { Access, Clock } from '../core/index.ts';
 import type { Client } from './clients.ts';
-import { createIssuer } from './issuer.ts';
+import { createIssuer, TOKEN_TYPE } from './issuer.ts';
 import { remoteKeys } from './remote-keys.ts';
 import { createVerifier } from './verify.ts';
 
@@ -68,7 +68,14 @@ export async function createAccess(
     ...(dispatcher === undefined ? {} : { dispatcher }),
   });
   return {
-    authenticate: createVerifier({ issuer, audience, keys: createLocalJWKSet(built.jwks), clients, clock }),
+    authenticate: createVerifier({
+      issuer,
+      audience,
+      keys: createLocalJWKSet(built.jwks),
+      typ: TOKEN_TYPE,
+      clients,
+      clock,
+    }),
     smartConfiguration: { issuer, jwks_uri: `${publicUrl}/auth/jwks`, token_endpoint: tokenUrl, ...common },
     tokenUrl,
     issuer: built,

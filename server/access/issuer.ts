@@ -23,6 +23,8 @@ import { commonScopes } from './scopes.ts';
 /** What SMART asks of every server; a client may use either. */
 const CLIENT_ALGORITHMS = ['RS384', 'ES384'];
 const OWN_ALGORITHM = 'ES256';
+/** Source: RFC 9068 2.1 */
+export const TOKEN_TYPE = 'at+jwt';
 /** An assertion may be good for five minutes at most. Source: SMART App Launch 2.2, client-confidential-asymmetric */
 const ASSERTION_SECONDS = 300;
 const SKEW_SECONDS = 30;
@@ -120,7 +122,7 @@ export async function createIssuer(options: IssuerOptions): Promise<TokenIssuer 
       return refused(400, 'invalid_scope', `This client may ask for: ${client.scopes.join(' ')}`);
     const issuedAt = Math.floor(clock.now().getTime() / 1000);
     const token = await new SignJWT({ client_id: client.clientId, scope: scopes.join(' ') })
-      .setProtectedHeader({ alg: OWN_ALGORITHM, typ: 'at+jwt', ...(key.kid === undefined ? {} : { kid: key.kid }) })
+      .setProtectedHeader({ alg: OWN_ALGORITHM, typ: TOKEN_TYPE, ...(key.kid === undefined ? {} : { kid: key.kid }) })
       .setIssuer(issuer)
       .setSubject(client.clientId)
       .setAudience(audience)

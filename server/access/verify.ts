@@ -18,6 +18,8 @@ export interface VerifyOptions {
   readonly issuer: string;
   readonly audience: string;
   readonly keys: JWTVerifyGetKey;
+  /** What its access tokens call themselves, where that is known (RFC 9068); another kind of token of the issuer is none. */
+  readonly typ?: string;
   /** Those that may come in, with the services they may see; undefined: any client of the issuer, all services. */
   readonly clients: ReadonlyMap<string, Client> | undefined;
   readonly clock: Clock;
@@ -39,7 +41,7 @@ const refused = (code: 'token-missing' | 'token-invalid' | 'client-unknown', why
  * Refusals: token-missing, token-invalid, client-unknown; issuer-unavailable when its keys cannot be had
  * Source: SMART App Launch 2.2, backend services; RFC 6750, RFC 7519, RFC 8725
  */
-export function createVerifier({ issuer, audience, keys, clients, clock }: VerifyOptions): Authenticate {
+export function createVerifier({ issuer, audience, keys, typ, clients, clock }: VerifyOptions): Authenticate {
   const known = new Map<string, { readonly caller: Caller; readonly untilMs: number }>();
 
   return async ({ authorization }) => {
@@ -74,6 +76,7 @@ export function createVerifier({ issuer, audience, keys, clients, clock }: Verif
         issuer,
         audience,
         algorithms: ALGORITHMS,
+        ...(typ === undefined ? {} : { typ }),
         clockTolerance: SKEW_SECONDS,
         currentDate: clock.now(),
         requiredClaims: ['exp'],

@@ -25,8 +25,16 @@ export function idsOf(res: Response): { requestId: string; correlationId: string
   };
 }
 
+interface Traced {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly registry: Registry;
+  readonly publicUrl: string;
+}
+
 /** Gives every answer its ids and security headers, and every request one log line and one observation. */
-export function traceRequests({ clock, log, registry }: { clock: Clock; log: Log; registry: Registry }) {
+export function traceRequests({ clock, log, registry, publicUrl }: Traced) {
+  const isByTls = publicUrl.startsWith('https:');
   const seconds = new Histogram({
     name: 'facade_request_seconds',
     help: 'Time to answer a request at the facade, by route pattern.',
@@ -43,6 +51,7 @@ export function traceRequests({ clock, log, registry }: { clock: Clock; log: Log
     res.setHeader('Cache-Control', 'no-store');
     res.setHeader('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'; sandbox");
     res.setHeader('Referrer-Policy', 'no-referrer');
+    if (isByTls) res.setHeader('Strict-Transport-Security', 'max-age=31536000');
     res.on('close', () => {
       const tookMs = Math.round(clock.monotonicMs() - startedAt);
       const route = typeof res.locals['pattern'] === 'string' ? res.locals['pattern'] : '/:unknown';

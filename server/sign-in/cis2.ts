@@ -34,6 +34,8 @@ export type SignedIn =
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384'];
 const SKEW_SECONDS = 30;
+/** How long ago somebody may have proved at CIS2 who they are. */
+const MAX_AGE_SECONDS = 300;
 const DEADLINE_MS = 15_000;
 const LARGEST_ANSWER = 262_144;
 const ASSERTION_SECONDS = 240;
@@ -126,6 +128,9 @@ export function createCis2(options: Cis2Options): Cis2 {
         clockTolerance: SKEW_SECONDS,
         requiredClaims: ['sub', 'exp', 'iat', 'nonce'],
       });
+      // A session of CIS2's that somebody left behind is no sign-in (OIDC Core 3.1.3.7, max_age).
+      const sinceSeconds = clock.now().getTime() / 1000 - Number(payload['auth_time'] ?? payload.iat);
+      if (!(sinceSeconds <= MAX_AGE_SECONDS + SKEW_SECONDS)) return { ok: false, code: 'sign-in-refused' };
       const isOther = payload['azp'] !== undefined && payload['azp'] !== clientId;
       if (payload['nonce'] !== flow.nonce || isOther || payload.sub === undefined)
         return { ok: false, code: 'sign-in-refused' };
@@ -155,7 +160,7 @@ export function createCis2(options: Cis2Options): Cis2 {
         acr_values: 'AAL2_OR_AAL3_ANY',
         // Somebody else may have left a session of theirs behind on this machine.
         prompt: 'login',
-        max_age: '300',
+        max_age: String(MAX_AGE_SECONDS),
         state: flow.state,
         nonce: flow.nonce,
         code_challenge_method: 'S256',

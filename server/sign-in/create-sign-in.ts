@@ -14,8 +14,6 @@ export interface SignInOptions {
   readonly cis2: Cis2Options;
 }
 
-const SESSION = 'ers-session';
-const FLOW = 'ers-sign-in';
 const SENDERS: ReadonlySet<string> = new Set(['SERVICE_PROVIDER_CLINICIAN', 'SERVICE_PROVIDER_CLINICIAN_ADMIN']);
 const ADMIN = 'SERVICE_PROVIDER_CLINICIAN_ADMIN';
 /** How long a page waits for the fates of what was sent. */
@@ -32,7 +30,12 @@ export function createSignIn({ clock, log, engine, publicUrl, cis2: about }: Sig
   const cis2 = createCis2(about);
   const secure = publicUrl.startsWith('https:');
   const router = express.Router();
-  const cookieOptions = { httpOnly: true, sameSite: 'lax' as const, secure, path: '/sign-in' };
+  // The prefix keeps other hosts of the site from setting them; browsers want the whole host's path for it.
+  const [SESSION, FLOW] = ['ers-session', 'ers-sign-in'].map((name) => (secure ? `__Host-${name}` : name)) as [
+    string,
+    string,
+  ];
+  const cookieOptions = { httpOnly: true, sameSite: 'lax' as const, secure, path: secure ? '/' : '/sign-in' };
 
   /** Sends a page with what keeps others out of it; what it answers is this browser's alone. */
   function show(res: Response, status: number, make: (nonce: string) => string): void {
@@ -42,7 +45,6 @@ export function createSignIn({ clock, log, engine, publicUrl, cis2: about }: Sig
     res.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
     res.setHeader('Cross-Origin-Resource-Policy', 'same-origin');
     res.setHeader('X-Frame-Options', 'DENY');
-    if (secure) res.setHeader('Strict-Transport-Security', 'max-age=31536000');
     res.type('html').send(make(nonce));
   }
 

@@ -9,6 +9,8 @@ export interface Visit {
   /** Goes with every form, so that no other site can press a button here. */
   readonly formToken: string;
   readonly endsAtMs: number;
+  /** When a page was last asked for. */
+  usedAtMs: number;
   /** As what they act: organisation, role, and whom for. */
   acts: UserSession | undefined;
   /** The waiting decisions that the page has shown: what is signed is what was seen. */
@@ -17,6 +19,8 @@ export interface Visit {
 
 const MOST = 1_000;
 const FLOW_SECONDS = 600;
+/** Whoever leaves the page alone for so long signs in again. Source: ASVS 7.3.1 */
+const IDLE_MS = 900_000;
 /** A session at which e-RS would refuse the next call is no longer shown. */
 const MARGIN_MS = 5_000;
 
@@ -62,11 +66,13 @@ export class Visits {
   open(opened: OpenedSession): string {
     const cookie = secret();
     bound(this.#visits);
-    const endsAtMs = this.#clock.monotonicMs() + opened.lifeSeconds * 1000 - MARGIN_MS;
+    const usedAtMs = this.#clock.monotonicMs();
+    const endsAtMs = usedAtMs + opened.lifeSeconds * 1000 - MARGIN_MS;
     this.#visits.set(cookie, {
       opened,
       formToken: secret(),
       endsAtMs,
+      usedAtMs,
       acts: undefined,
       shown: { own: [], nobodys: [] },
     });
@@ -76,7 +82,11 @@ export class Visits {
   of(cookie: string | undefined): Visit | undefined {
     const visit = cookie === undefined ? undefined : this.#visits.get(cookie);
     if (cookie === undefined || visit === undefined) return undefined;
-    if (visit.endsAtMs > this.#clock.monotonicMs()) return visit;
+    const nowMs = this.#clock.monotonicMs();
+    if (visit.endsAtMs > nowMs && visit.usedAtMs + IDLE_MS > nowMs) {
+      visit.usedAtMs = nowMs;
+      return visit;
+    }
     this.#visits.delete(cookie);
     return undefined;
   }

@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { decodeJwt } from 'jose';
+import { decodeJwt, importJWK, SignJWT } from 'jose';
 import { createAccess, makeClientKey, makeIssuerKey, readClients, tokenRequest } from '../../server/access/index.ts';
 import type { Clock } from '../../server/core/index.ts';
 import { openAccess } from '../../server/open-access.ts';
@@ -137,6 +137,30 @@ describe('the built-in issuer', () => {
       nowMs: Date.parse('2026-03-02T09:00:00Z'),
     });
     expect((await grant(form)).status).toBe(401);
+  });
+
+  test('takes its access tokens for tokens, and nothing else that its key might sign (RFC 9068)', async () => {
+    const key = await makeIssuerKey();
+    const { jwks } = await makeClientKey('epr');
+    const read = readClients(JSON.stringify([{ clientId: 'epr', jwks, scopes: ['system/*.rs'], services: 'all' }]));
+    if (!read.ok) throw new Error(read.faults.join());
+    const clock: Clock = { now: () => new Date(), monotonicMs: () => 0, sleep: async () => undefined };
+    const access = await createAccess(
+      { kind: 'built-in', key, clients: read.clients, tokenSeconds: 300 },
+      PUBLIC_URL,
+      clock,
+    );
+    const signed = async (typ: string) =>
+      new SignJWT({ client_id: 'epr', scope: 'system/*.rs' })
+        .setProtectedHeader({ alg: 'ES256', typ, kid: key.kid ?? '' })
+        .setIssuer(PUBLIC_URL)
+        .setSubject('epr')
+        .setAudience(`${PUBLIC_URL}/fhir/R4`)
+        .setExpirationTime('5m')
+        .sign(await importJWK(key, 'ES256'));
+    const taken = async (typ: string) =>
+      (await access.authenticate({ authorization: `Bearer ${await signed(typ)}` })).ok;
+    expect([await taken('at+jwt'), await taken('JWT')]).toEqual([true, false]);
   });
 
   test('its token ends when it says so', async () => {

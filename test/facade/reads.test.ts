@@ -358,6 +358,13 @@ describe('every answer', () => {
     expect(told.headers['x-correlation-id']).toBeUndefined();
   });
 
+  test('tells browsers to come by https only, where this server is reached by that', async () => {
+    await using world = await startFacade({ publicUrl: 'https://fhir.trust.example' });
+    const answer = await fetch(`${world.fhir}/metadata`);
+    expect(answer.headers.get('strict-transport-security')).toBe('max-age=31536000');
+    expect((await get('/metadata')).headers['strict-transport-security']).toBeUndefined();
+  });
+
   test('is logged by route pattern: no id, no identifier, no query (P1)', async () => {
     await get(`/Patient?identifier=${NHS_NUMBER}`);
     await get('/Patient/patient-1');

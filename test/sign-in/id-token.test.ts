@@ -81,6 +81,11 @@ describe('the id token of a sign-in', () => {
     ['for another party', 'sign-in-refused', (nonce) => sign(claims(nonce, { aud: 'somebody-else' }))],
     ['authorised for another party', 'sign-in-refused', (nonce) => sign(claims(nonce, { azp: 'somebody-else' }))],
     ['of another issuer', 'sign-in-refused', (nonce) => sign(claims(nonce, { iss: 'https://cis2.example' }))],
+    [
+      'of somebody who signed in an hour ago',
+      'sign-in-refused',
+      (nonce) => sign(claims(nonce, { auth_time: nowSeconds() - 3_600 })),
+    ],
     ['that has expired', 'sign-in-refused', (nonce) => sign(claims(nonce, { exp: nowSeconds() - 60 }))],
     ['without a subject', 'sign-in-refused', (nonce) => sign(withoutSubject(claims(nonce)))],
     ['signed by a stranger', 'sign-in-refused', (nonce) => sign(claims(nonce), stranger.privateKey)],

@@ -29,3 +29,21 @@ test('a sign-in is for the browser and the state that it was begun with, for ten
   time.ms += 601_000;
   expect(await visits.flowOf(cookie, 'mine')).toBeUndefined();
 });
+
+test('a session that nobody uses for a quarter of an hour ends, and one that is used lasts as long as e-RS gives it', () => {
+  const { visits, time } = startVisits();
+  const opened = { token: 't', lifeSeconds: 3_600, sdsUserId: '555000000101', roles: [] };
+  const [idle, used] = [visits.open(opened), visits.open(opened)];
+  for (const minutes of [5, 5, 4]) {
+    time.ms += minutes * 60_000;
+    expect(visits.of(used)).toBeDefined();
+  }
+  time.ms += 2 * 60_000;
+  expect([visits.of(idle), visits.of(used)?.opened.sdsUserId]).toEqual([undefined, '555000000101']);
+  for (const minutes of [14, 14, 14]) {
+    time.ms += minutes * 60_000;
+    visits.of(used);
+  }
+  time.ms += 3 * 60_000;
+  expect(visits.of(used)).toBeUndefined();
+});
