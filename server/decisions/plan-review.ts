@@ -104,7 +104,8 @@ function planOpen(situation: ReviewSituation, latest: Episode): ReviewPlan {
   const { baseline, decision } = latest.record;
   const status = reviewStatusOf(baseline) ?? 'awaiting-review';
   const isUnderWay = REVIEW_MACHINE[status]['settled-in-ers'].kind === 'postpone';
-  if ((isUnderWay && !decision?.isUnknowable) || isUnheard(decision)) return none();
+  if (isUnderWay && !decision?.isUnknowable) return none();
+  if (isUnheard(decision)) return none();
   if (decision?.wasUnknown && showsOutcome(decision, facts)) return recordedLate(situation, latest, decision);
   const settled = settledInErs(facts);
   if (settled.kind === 'closed') return close(situation, latest, settled);
