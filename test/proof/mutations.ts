@@ -139,7 +139,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'server/dispatch/settle.ts',
     "if (landed.kind === 'store-failed' && tries < STORE_TRIES) {",
     "if (landed.kind === 'store-failed' && tries < 0) {",
-    'test/dispatch/deliver',
+    'test/dispatch/store-down',
   ),
   one(
     'the sweep knows reviews that no hint told of (architecture 4)',
