@@ -210,6 +210,6 @@ export const MUTATIONS: readonly Mutation[] = [
     'server/landing/next-sync.ts',
     'const items = isEnded ? [] : (listed',
     'const items = isEnded && listed !== undefined ? [] : (listed',
-    FOUND,
+    'test/journeys/listed-again',
   ),
 ];
