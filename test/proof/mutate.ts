@@ -137,5 +137,5 @@ for (const mutation of [...wanted, undefined]) {
 }
 const head = ['Guard taken out', 'Tests that fail', 'The first of them', ...(isProofAsked ? ['The proof'] : [])];
 say(`\n| ${head.join(' | ')} |\n|${'---|'.repeat(head.length)}\n${rows.join('\n')}`);
-say(`\n${new Date().toISOString().slice(0, 10)}, commit ${startedAt}: ${wanted.length} guards, ${unnoticed} unnoticed`);
+say(`${new Date().toISOString().slice(0, 10)}, commit ${startedAt}: ${wanted.length} guards, ${unnoticed} unnoticed`);
 process.exitCode = unnoticed === 0 ? 0 : 1;

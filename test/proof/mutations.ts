@@ -341,8 +341,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'server/intake/reconcile.ts',
     ' || known.isUnderWay) return false;',
     ') return false;',
-    'test/journeys/doubt',
-    FOUND,
+    'test/proof/lists',
   ),
   one(
     'an accept is probed once, and the probe stays in flight (4.5, D3)',
