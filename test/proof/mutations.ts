@@ -405,7 +405,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'server/audit/witnessed-store.ts',
     '  if (!entries.some(isWitness)) return entries;\n',
     '  if (entries.length > 0) return entries;\n',
-    'test/audit/chain',
+    'test/audit/product',
   ),
   // What the Task shows.
   one(
