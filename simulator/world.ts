@@ -146,6 +146,12 @@ export interface World {
 export const isOtherwise = ({ openQuestions, seed }: World, question: string, odds = 0.5): boolean =>
   openQuestions.answers === 'by-seed' && chanceOf(seed, question) < odds;
 
+/** The same for a question of more than two answers: the documented one comes first. */
+export function wayOf<Way>({ openQuestions, seed }: World, question: string, ways: readonly [Way, ...Way[]]): Way {
+  if (openQuestions.answers === 'documented') return ways[0];
+  return ways[Math.floor(chanceOf(seed, question) * ways.length)] ?? ways[0];
+}
+
 /** Makes the next UBRN: twelve digits, leading zeros significant. */
 export function takeUbrn(world: World): string {
   world.nextUbrn += 1;
