@@ -258,8 +258,8 @@ export const MUTATIONS: readonly Mutation[] = [
   one(
     'an uploaded file says nothing of the decision that another engine is sending (T-6)',
     'server/dispatch/upload.ts',
-    ' || !isSameJson(decision, given)) return reload;',
-    ') return reload;',
+    ' || !isSameJson(decision, given)) return next(reload);',
+    ') return next(reload);',
     'test/dispatch/loser',
   ),
   // Whose session sends what.
@@ -287,8 +287,8 @@ export const MUTATIONS: readonly Mutation[] = [
   one(
     'a session sends nothing in a role that e-RS does not confirm (4.7)',
     'server/dispatch/sessions.ts',
-    'if (!holds || !REVIEWERS.has(session.businessFunction))',
-    'if (!REVIEWERS.has(session.businessFunction))',
+    'if (!holds || !REVIEWER_ROLES.includes(session.businessFunction))',
+    'if (!REVIEWER_ROLES.includes(session.businessFunction))',
     'test/dispatch/sign-and-send',
     'test/dispatch/sessions',
   ),
