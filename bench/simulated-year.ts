@@ -14,19 +14,29 @@ import {
   type SiteService,
   type Store,
   Turns,
+  type WorklistName,
 } from '../server/core/index.ts';
 import { fingerprintOf, isTerminal } from '../server/decisions/index.ts';
 import { createIntake, type Intake } from '../server/intake/index.ts';
 import { createLanding } from '../server/landing/index.ts';
 import { openEmbeddedStore } from '../server/store/index.ts';
 import { createSimulatedTime, type SimulatedTime } from './simulated-time.ts';
-import { type Losses, lossesOf, type Poll, rollingDayViolations, type Span } from './year-judge.ts';
+import {
+  type Losses,
+  lossesOf,
+  type Poll,
+  rollingDayViolations,
+  type Span,
+  type TurnsOfLists,
+  turnsOf,
+} from './year-judge.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const START = Date.parse('2027-01-04T07:00:00Z');
 const RFR = 'REFERRALS_FOR_REVIEW';
+const ASI = 'APPOINTMENT_SLOT_ISSUES';
 /** Where there is a disk in memory the store is on it: no power fails here, and waiting for a disk proves nothing. */
 const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 const SILENT: Log = { info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -40,6 +50,8 @@ export interface YearOptions {
 }
 
 export interface YearReport extends Losses {
+  /** How the services with two lists shared their polls between these. */
+  readonly turns: TurnsOfLists;
   readonly polls: number;
   readonly overLimit: number;
   readonly restarts: number;
@@ -69,7 +81,7 @@ export async function simulateYear(options: YearOptions): Promise<YearReport> {
   const oneOf = <T>(choices: readonly T[]) => choices[Math.floor(random() * choices.length)] as T;
   const time = createSimulatedTime(START);
   const services = Array.from({ length: count }, (_, index) => String(70_101 + index));
-  const sites: SiteService[] = services.map((id) => ({ id, lists: [RFR], unattended: [] }));
+  const sites: SiteService[] = services.map((id, index) => ({ id, lists: listsOf(index), unattended: [] }));
   const directory = mkdtempSync(join(MEMORY, 'ers-fhir-year-'));
   const wall = { offsetMs: 0 };
   const wallNow = () => new Date(time.nowMs() + wall.offsetMs);
@@ -118,14 +130,14 @@ export async function simulateYear(options: YearOptions): Promise<YearReport> {
         hear();
         return { kind: 'ok', value: REASONS };
       },
-      async fetchWorklist({ service, spend }, context) {
+      async fetchWorklist({ service, list, spend }, context) {
         const turn = await budget.admit(context.priority, context.signal);
         if (turn === undefined) return unavailable;
         turn.sent();
         const by = isOperators ? 'operator' : 'cadence';
         const grant = await spend?.();
         if (grant?.granted === false) return { kind: 'refused', code: 'poll-refused-by-ledger' };
-        const poll: Poll = { service, by, spentMs: time.nowMs() };
+        const poll: Poll = { service, list, by, bornMs: span.fromMs, spentMs: time.nowMs() };
         polls.push(poll);
         await perhapsDie();
         if (isDown()) return unavailable;
@@ -133,7 +145,8 @@ export async function simulateYear(options: YearOptions): Promise<YearReport> {
         await perhapsDie();
         if (random() < 0.01) return unavailable;
         hear();
-        return { kind: 'ok', value: { stream: Readable.from([EMPTY_LIST]), contentType: 'application/fhir+json' } };
+        poll.answeredMs = time.nowMs();
+        return { kind: 'ok', value: { stream: Readable.from([EMPTY[list]]), contentType: 'application/fhir+json' } };
       },
     };
     const intake = createIntake({
@@ -217,7 +230,8 @@ export async function simulateYear(options: YearOptions): Promise<YearReport> {
     if (main === undefined) return;
     tally.operatorPolls += 1;
     isOperators = true;
-    void main.intake.poll(oneOf(services)).finally(() => {
+    const { id, lists } = oneOf(sites);
+    void main.intake.poll(id, oneOf(lists)).finally(() => {
       isOperators = false;
     });
   });
@@ -230,6 +244,7 @@ export async function simulateYear(options: YearOptions): Promise<YearReport> {
       ...tally,
       polls: polls.filter(({ arrivedMs }) => arrivedMs !== undefined).length,
       overLimit: rollingDayViolations(services, polls, 2),
+      turns: turnsOf(sites, polls),
     };
   } finally {
     isOver = true;
@@ -243,7 +258,14 @@ const unavailable: Fate<never> = { kind: 'retry', code: 'ERS_UNAVAILABLE', after
 const fixture = (name: string): string =>
   readFileSync(new URL(`../test/fixtures/ers/${name}`, import.meta.url), 'utf8');
 const REASONS: unknown = JSON.parse(fixture('a004-appointment-cancellation-reason.json'));
-const EMPTY_LIST = Buffer.from(JSON.stringify({ ...JSON.parse(fixture('a008-referrals-for-review.json')), entry: [] }));
+const emptied = (name: string): Buffer => Buffer.from(JSON.stringify({ ...JSON.parse(fixture(name)), entry: [] }));
+const EMPTY: Record<WorklistName, Buffer> = {
+  [RFR]: emptied('a008-referrals-for-review.json'),
+  [ASI]: emptied('a008-appointment-slot-issues.json'),
+};
+
+/** Every second service has slot issues besides, so that its two polls a day are for two lists. */
+const listsOf = (index: number): readonly WorklistName[] => (index % 2 === 1 ? [RFR, ASI] : [RFR]);
 
 const never = <T>(): Promise<T> => new Promise(() => undefined);
 

@@ -1,3 +1,4 @@
+import type { SiteService, WorklistName } from '../server/core/index.ts';
 import { slotBefore } from '../server/intake/cadence.ts';
 
 const HOUR = 3_600_000;
@@ -11,9 +12,13 @@ const LEDGER_MS = DAY + 60_000;
 /** One poll: spent in the ledger, and arrived at e-RS or not. */
 export interface Poll {
   readonly service: string;
+  readonly list: WorklistName;
   readonly by: 'cadence' | 'operator';
+  /** When the process that spent it started. */
+  readonly bornMs: number;
   readonly spentMs: number;
   arrivedMs?: number;
+  answeredMs?: number;
 }
 
 export interface Span {
@@ -72,6 +77,41 @@ export function lossesOf(
   }
   return { slots, used, lost, unexplained };
 }
+
+/** How the services with two lists shared their polls between these. */
+export interface TurnsOfLists {
+  readonly services: number;
+  /** Polls that arrived, by list. */
+  readonly polls: Readonly<Partial<Record<WorklistName, number>>>;
+  /** Polls by the cadence of the list that had been polled last, since the process knew of no answer of it. */
+  readonly readAgain: number;
+  /** Such polls without that reason. */
+  readonly outOfTurn: readonly string[];
+}
+
+/** Whether the lists of a service took turns. Source: architecture 6, one poll each where the service has slot issues */
+export function turnsOf(sites: readonly SiteService[], polls: readonly Poll[]): TurnsOfLists {
+  const shared = sites.filter(({ lists }) => lists.length > 1);
+  const arrived: Partial<Record<WorklistName, number>> = {};
+  const outOfTurn: string[] = [];
+  let readAgain = 0;
+  for (const { id } of shared) {
+    const own = polls.filter(({ service }) => service === id);
+    for (const [index, poll] of own.entries()) {
+      const { list, by, spentMs, arrivedMs } = poll;
+      if (arrivedMs !== undefined) arrived[list] = (arrived[list] ?? 0) + 1;
+      if (by !== 'cadence' || own[index - 1]?.list !== list) continue;
+      if (own.some((other) => other.list === list && isKnownTo(poll, other)))
+        outOfTurn.push(`${id} ${list} ${new Date(spentMs).toISOString()}`);
+      else readAgain += 1;
+    }
+  }
+  return { services: shared.length, polls: arrived, readAgain, outOfTurn };
+}
+
+/** Whether the process that spent a poll knew another's answer: its own, or one that was kept before it started. */
+const isKnownTo = ({ bornMs, spentMs }: Poll, other: Poll): boolean =>
+  other.bornMs === bornMs ? other.spentMs < spentMs : other.answeredMs !== undefined && other.answeredMs < bornMs;
 
 const isIn = (atMs: number, { fromMs, toMs }: Span): boolean => atMs >= fromMs && atMs < toMs;
 

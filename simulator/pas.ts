@@ -1,8 +1,9 @@
 import type { Answer } from './answers.ts';
-import { stu3Outcome } from './answers.ts';
+import { emptyAnswer, stu3Outcome } from './answers.ts';
 import { chanceOf } from './dice.ts';
 import { bookingOf, versionOf } from './referral-document.ts';
 import type { Referral, World } from './world.ts';
+import { wayOf } from './world.ts';
 
 /**
  * Tells the provider's booking system that a direct booking is cancelled; answers how that failed, if it did. Each
@@ -29,4 +30,16 @@ export function cancelInPas(referral: Referral, world: World, apply: () => void)
     'PAS_NOT_RESPONDING',
     `PAS unable to cancel the booking of UBRN: ${ubrn}. PAS Request Status: TIMED_OUT`,
   );
+}
+
+/**
+ * The same for A022, which cancels a booking too and lists no status for a booking system in trouble: nobody hears of it, or by
+ * seed A022 fails like A014, or with the 500 that it does list. A 500 proves as little as a 504.
+ * Source: provider-api 2.3, 2.5, 9.1 no. 14
+ */
+export function cancelInPasUnlisted(referral: Referral, world: World, apply: () => void): Answer | undefined {
+  const way = wayOf(world, 'A022 and a booking system in trouble', ['unheard', 'as A014', 'as 500']);
+  if (way === 'unheard') return undefined;
+  const trouble = cancelInPas(referral, world, apply);
+  return trouble && way === 'as 500' ? emptyAnswer(500) : trouble;
 }

@@ -1,10 +1,10 @@
 import type { Answer } from './answers.ts';
 import { stu3Outcome } from './answers.ts';
-import { appointmentOf, bookingOf, isPriority, stateOf } from './referral-document.ts';
+import { appointmentOf, appointmentServiceOf, bookingOf, isPriority, stateOf } from './referral-document.ts';
 import type { Coding } from './wire.ts';
 import { codeSystem } from './wire.ts';
 import type { Referral, World } from './world.ts';
-import { isOtherwise } from './world.ts';
+import { isOtherwise, wayOf } from './world.ts';
 
 const wrongState = (diagnostics: string): Answer => stu3Outcome(422, 'INVALID_REQUEST_STATE', diagnostics);
 
@@ -42,13 +42,26 @@ export function refuseTriage(referral: Referral, world: World): Answer | undefin
   const service = serviceTypeOf(referral, world);
   if (state === 'DEFERRED_TO_PROVIDER' && service === 'INDIRECTLY_BOOKABLE')
     return wrongState('Only a deferral at a directly bookable service can be reviewed');
+  if (state === 'DEFERRED_TO_PROVIDER' && !isForReview(referral, world))
+    return wrongState('The request is not awaiting review');
   return undefined;
 }
 
+/**
+ * Whether a slot issue waits for a review besides, which nothing but A029 tells: all that could be reviewed do, or by seed
+ * those of some services, or some referrals and others not. One that is on Referrals for Review does in any case.
+ * Source: provider-api 9.1 no. 13
+ */
+function isForReview(referral: Referral, world: World): boolean {
+  if (referral.isOnBothLists) return true;
+  const way = wayOf(world, 'which slot issues wait for a review', ['all', 'of some services', 'some']);
+  if (way === 'all') return true;
+  const who = way === 'some' ? referral.resource.id : appointmentServiceOf(referral.resource);
+  return isOtherwise(world, `slot issues of ${who} wait for a review`);
+}
+
 const serviceTypeOf = (referral: Referral, world: World): string | undefined =>
-  appointmentOf(referral.resource)
-    ?.participant?.map(({ actor }) => world.services.get(actor?.identifier?.value ?? ''))
-    .find((service) => service !== undefined)?.bookableType;
+  world.services.get(appointmentServiceOf(referral.resource) ?? '')?.bookableType;
 
 /** `appointmentCancelledInPAS`: needed for an indirect booking, forbidden for a direct one. Source: provider-api 6.1. */
 export function refusePasFlag(referral: Referral, flag: boolean | undefined): Answer | undefined {

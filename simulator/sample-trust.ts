@@ -2,7 +2,7 @@ import { convertFromAdvice } from './advice.ts';
 import { attachStored, attachTo } from './attach.ts';
 import { createReferral, pickAttachments } from './new-referral.ts';
 import { appointmentOf, attachmentsOf, extensionOf, setState } from './referral-document.ts';
-import { cancelReferral, propose, reject } from './transitions.ts';
+import { accept, cancelReferral, propose, reject } from './transitions.ts';
 import { codeSystem, REFERENCE_DATA } from './wire.ts';
 import type { Referral, Service, World } from './world.ts';
 
@@ -156,6 +156,21 @@ const IRREGULARITIES: Irregularity[] = [
     referral.contextStatus = 'LETTER_CHANGED';
     referral.clinicalInformationPrinted = true;
     referral.isListedOtherwise = true;
+  },
+  function containedAsNull(referral) {
+    referral.shownAsNull = ['contained'];
+  },
+  function extensionAsNull(referral, world, made) {
+    referral.shownAsNull = ['extension'];
+    // Accepted, and read as the relation of another: a review of a referral without a state could never be decided
+    accept(referral, world.dice);
+    const other = made.at(-3)?.resource;
+    if (!other) return;
+    other.supportingInfo = [...(other.supportingInfo ?? []), { reference: `ReferralRequest/${referral.resource.id}` }];
+  },
+  function extensionOfShortlistAsNull({ resource }) {
+    const shortlist = resource.contained?.find((each) => each.resourceType === 'List');
+    if (shortlist) shortlist.extension = null;
   },
 ];
 

@@ -99,7 +99,7 @@ export interface List {
   resourceType: 'List';
   id?: string;
   meta?: Meta;
-  extension?: Extension[];
+  extension?: Extension[] | null;
   contained?: unknown[];
   status?: string;
   mode?: string;

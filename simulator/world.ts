@@ -46,7 +46,7 @@ export interface RecordedDecision {
   correlationId?: string;
 }
 
-/** A referral as e-RS holds it: the resource that A005 answers, whole, and what A005 does not show. */
+/** A referral as e-RS holds it: the resource that A005 answers, and what A005 does not show. */
 export interface Referral {
   resource: ReferralRequest;
   review: 'awaiting' | 'done';
@@ -67,6 +67,8 @@ export interface Referral {
   isOnBothLists: boolean;
   /** Listed with an extension url that is written otherwise than its neighbours' (target-model 1.11). */
   isListedOtherwise?: boolean;
+  /** Members that are answered as null, as e-RS's schema lets them be, though e-RS knows better (target-model 1.11). */
+  shownAsNull?: readonly ('contained' | 'extension')[];
   /** The booking system of the provider plays up at the next cancellation. */
   pas?: 'error' | 'silent' | 'refused';
   /** What was decided on it, in order, whatever was answered. */
@@ -145,6 +147,12 @@ export interface World {
 /** How the evidence's open question is answered here: by seed and subject, the other way or the documented one. */
 export const isOtherwise = ({ openQuestions, seed }: World, question: string, odds = 0.5): boolean =>
   openQuestions.answers === 'by-seed' && chanceOf(seed, question) < odds;
+
+/** The same for a question of more than two answers: the documented one comes first. */
+export function wayOf<Way>({ openQuestions, seed }: World, question: string, ways: readonly [Way, ...Way[]]): Way {
+  if (openQuestions.answers === 'documented') return ways[0];
+  return ways[Math.floor(chanceOf(seed, question) * ways.length)] ?? ways[0];
+}
 
 /** Makes the next UBRN: twelve digits, leading zeros significant. */
 export function takeUbrn(world: World): string {

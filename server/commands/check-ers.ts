@@ -3,20 +3,13 @@ import { parseArgs } from 'node:util';
 import { MAX_JSON_BYTES } from '../active-engine.ts';
 import { createBudget } from '../budget/index.ts';
 import { type Config, type ErsConfig, readConfig, type ServerConfig } from '../config/index.ts';
-import {
-  type Budget,
-  CODES,
-  type Code,
-  type Fate,
-  type Log,
-  type SiteService,
-  type Store,
-  systemClock,
-} from '../core/index.ts';
-import { type AccessRefusal, checkToken, createErsClient, explainRefusal, type TokenCheck } from '../ers/index.ts';
+import { type Budget, type Log, type SiteService, type Store, systemClock } from '../core/index.ts';
+import { checkToken, createErsClient, type TokenCheck } from '../ers/index.ts';
 import { openStore } from '../open-store.ts';
 import { dispatcherFor } from '../product.ts';
-import type { Call, Command } from './command.ts';
+import { inWords, nameOf, Report, whyNot } from './check-report.ts';
+import { checkApplicationRole, checkSession } from './check-roles.ts';
+import type { Command } from './command.ts';
 
 /** More, and the assertion's five minutes or the ledger's minute begin to matter. */
 const TOLERABLE_SKEW_SECONDS = 20;
@@ -29,9 +22,13 @@ export const checkErs: Command = {
   help: `  --spend-poll  also reads one worklist of each service; its answer is thrown away
 
 It reads the environment of serve, and needs no running server. It checks the credentials (a token is granted), this machine's clock
-against e-RS's, and what e-RS answers to a read of its reference data (A004). Whether a service can be reached only a worklist read
+against e-RS's, what e-RS answers to a read of its reference data (A004), and whether it takes the application for a provider's, by
+a read of a referral that does not exist (A005). Whether a service can be reached only a worklist read
 tells, and e-RS permits two of those in 24 hours: so that is done with --spend-poll only, by the ledger of the store in DATA_DIR, and
-not while a server has that store open (use "poll SERVICE" then). docs/errors.md lists the refusals.`,
+not while a server has that store open (use "poll SERVICE" then). docs/errors.md lists the refusals.
+
+With a clinician's e-RS user token in ERS_USER_TOKEN it says which roles the session has at which organisations (A030, A040), whether they
+suffice for each decision, and whether each service can be reached in it, which costs no poll. The token is not kept.`,
   exitCodes: { 0: 'nothing was refused', 1: 'something was refused, not reached, or the environment does not suffice' },
   async run({ args, environment, say, complain }) {
     const { values } = parseArgs({ args: [...args], options: { 'spend-poll': { type: 'boolean', default: false } } });
@@ -41,34 +38,20 @@ not while a server has that store open (use "poll SERVICE" then). docs/errors.md
       return 1;
     }
     const report = new Report(say);
-    await check(read.config, values['spend-poll'], report);
+    const userToken = environment['ERS_USER_TOKEN']?.trim();
+    await check(read.config, { spendsPoll: values['spend-poll'], ...(userToken && { userToken }) }, report);
     return report.isRefused ? 1 : 0;
   },
 };
 
-/** The lines, and whether one of them is a refusal. */
-class Report {
-  isRefused = false;
-  readonly #say: Call['say'];
-  constructor(say: Call['say']) {
-    this.#say = say;
-  }
-  good(text: string): void {
-    this.#say(`ok       ${text}`);
-  }
-  skipped(text: string): void {
-    this.#say(`skipped  ${text}`);
-  }
-  refused(what: string, why: string): void {
-    this.isRefused = true;
-    this.#say(`REFUSED  ${what}: ${why}`);
-  }
+/** What is to be checked besides the environment. */
+interface Wish {
+  readonly spendsPoll: boolean;
+  /** A clinician's token of e-RS. */
+  readonly userToken?: string;
 }
 
-const inWords = ({ id, means, remedy }: AccessRefusal, status?: number): string =>
-  `${id}${status === undefined ? '' : ` (HTTP ${status})`}. ${means} ${remedy}`;
-
-async function check({ ers, server }: Config, spendsPoll: boolean, report: Report): Promise<void> {
+async function check({ ers, server }: Config, wish: Wish, report: Report): Promise<void> {
   const dispatcher = dispatcherFor(ers);
   try {
     const token = await checkToken(
@@ -80,7 +63,7 @@ async function check({ ers, server }: Config, spendsPoll: boolean, report: Repor
       skipAll(ers.services, 'there is no token', report);
       return;
     }
-    const store = spendsPoll ? await openLedger(server, report) : undefined;
+    const store = wish.spendsPoll ? await openLedger(server, report) : undefined;
     const budget = createBudget({
       store,
       clock: systemClock,
@@ -90,7 +73,7 @@ async function check({ ers, server }: Config, spendsPoll: boolean, report: Repor
       pollsPerDay: ers.pollsPerDay,
     });
     try {
-      await checkCalls({ ers, dispatcher, budget, hasLedger: store !== undefined, spendsPoll }, report);
+      await checkCalls({ ers, dispatcher, budget, hasLedger: store !== undefined, ...wish }, report);
     } finally {
       await store?.close();
     }
@@ -127,19 +110,16 @@ async function openLedger(server: ServerConfig, report: Report): Promise<Store |
 }
 
 function skipAll(services: readonly SiteService[], why: string, report: Report): void {
-  report.skipped(`reference data (A004): ${why}`);
+  for (const what of ['reference data (A004)', 'role', 'session']) report.skipped(`${what}: ${why}`);
   for (const service of services) report.skipped(`${nameOf(service)}: ${why}`);
 }
 
-const nameOf = ({ id, name }: SiteService): string => `service ${id}${name === undefined ? '' : ` (${name})`}`;
-
 async function checkCalls(
-  about: {
+  about: Wish & {
     readonly ers: ErsConfig;
     readonly dispatcher: ReturnType<typeof dispatcherFor>;
     readonly budget: Budget;
     readonly hasLedger: boolean;
-    readonly spendsPoll: boolean;
   },
   report: Report,
 ): Promise<void> {
@@ -157,6 +137,9 @@ async function checkCalls(
   const reference = await client.fetchCodeSystem('APPOINTMENT-CANCELLATION-REASON', context());
   if (reference.kind === 'ok') report.good('reference data (A004): e-RS answers');
   else report.refused('reference data (A004)', whyNot(reference));
+  await checkApplicationRole(client, ers.services, report);
+  if (about.userToken !== undefined) await checkSession(client, about.userToken, ers.services, report);
+  else report.skipped("session: no clinician's roles were checked, since ERS_USER_TOKEN holds no user token of e-RS");
   for (const service of ers.services) {
     if (!about.spendsPoll) {
       const how = `--spend-poll does, or "poll ${service.id}" while the server runs`;
@@ -174,15 +157,6 @@ async function checkCalls(
       } else report.refused(nameOf(service), `${whyNot(answer)} ${left}`);
     }
   }
-}
-
-const NOT_ASKED: ReadonlySet<Code> = new Set(['poll-refused-by-ledger', 'store-unavailable']);
-
-function whyNot(fate: Exclude<Fate<unknown>, { kind: 'ok' }>): string {
-  if (NOT_ASKED.has(fate.code)) return `e-RS was not asked. ${CODES[fate.code].happened}`;
-  const { status, ersCode, ersRequestId } = fate.refusal ?? {};
-  const said = [ersCode, ersRequestId && `X-Request-ID ${ersRequestId}`].filter((one) => one !== undefined).join(', ');
-  return `${inWords(explainRefusal(fate.refusal), status)}${said === '' ? '' : ` [${said}]`}`;
 }
 
 async function pollsLeft(budget: Budget, service: string): Promise<string> {

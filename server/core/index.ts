@@ -60,6 +60,7 @@ export type { Log, LogFields } from './log.ts';
 export { describeError } from './log.ts';
 export { isLoopback, isSafeUrl } from './loopback.ts';
 export type * from './records.ts';
+export { CLINICIAN_ADMIN, REVIEWER_ROLES } from './reviewer-roles.ts';
 export { OPERATOR_SCOPE, parseScope, type ResourceScope } from './scopes.ts';
 export type { SiteService } from './site.ts';
 export type * from './store.ts';

@@ -35,6 +35,7 @@ import {
   type StepResult,
 } from '../decisions/index.ts';
 import { loadReview, type RejectionReference, type Review } from '../reviews/index.ts';
+import { afterFailure, type InHand, later, type Next, reload, rest } from './next.ts';
 import type { DispatchRoom } from './room.ts';
 import type { IdentifiedSession } from './sessions.ts';
 import { follow, landRecorded, settle } from './settle.ts';
@@ -57,27 +58,6 @@ import { writeStep } from './write.ts';
 //   3 call e-RS: the same.
 //   4 write what the answer means, in one transaction: done, or queued with the time of the next attempt.
 //   5 settle (settle.ts): read e-RS, land it, and write the step in the same transaction; repeated after a crash.
-
-/** A review in hand: as it was loaded, and as it shall be. Nothing is written before a step needs it. */
-export interface InHand {
-  readonly review: Review;
-  readonly step: StepResult;
-  /** `step` has not been written yet. */
-  readonly isDirty: boolean;
-}
-
-/** What to do after a delivery: `reload` at once, `later` not before, `rest` until something changes. */
-export type Next =
-  | { readonly kind: 'rest' }
-  | { readonly kind: 'reload' }
-  | { readonly kind: 'later'; readonly afterMs: number };
-
-const rest: Next = { kind: 'rest' };
-const reload: Next = { kind: 'reload' };
-const later = (afterMs: number): Next => ({ kind: 'later', afterMs: Math.max(afterMs, 10) });
-
-/** How long a failing store, or a reread that e-RS refuses, is left alone. */
-const RETRY_MS = 2_000;
 
 /** Brings a decision one step further. Runs in the referral's turn. */
 export async function deliver(
@@ -132,7 +112,7 @@ async function send(
   identified: IdentifiedSession | undefined,
   reference: RejectionReference,
 ): Promise<Next> {
-  if (decision.code === 'reject' && reference.system === undefined) return later(RETRY_MS);
+  if (decision.code === 'reject' && reference.system === undefined) return later();
   const upload = await uploadNext(options, hand, decision, identified);
   if (upload.kind === 'rule') return apply(options, upload.hand, upload.decision, upload.step, upload.witnesses);
   if (upload.kind === 'next') return upload.next;
@@ -153,9 +133,9 @@ async function send(
   const inFlight: StepResult = { task, record: { ...hand.step.record, baseline: task, decision: sending } };
   const { user } = sending;
   if (!(await options.people.place(identified?.sdsUserId, identified?.session.onBehalfOf, user?.sdsUserId)))
-    return later(RETRY_MS);
+    return later();
   // Another engine may be at work: what is found next is its, or ours once we hold the lease again.
-  if (options.fence?.() === false) return later(RETRY_MS);
+  if (options.fence?.() === false) return later();
   // Step 2
   const written = await write(options, hand, inFlight);
   if (written.kind !== 'rest') return written;
@@ -232,7 +212,7 @@ async function answered(
 ): Promise<Next> {
   const decision = witnessed(doubted(sent, fate));
   const loaded = await loadReview(options.store, taskId, key);
-  if (!loaded.ok) return later(RETRY_MS); // the attempt stays `unknown` and is settled by reading e-RS
+  if (!loaded.ok) return later(); // the attempt stays `unknown` and is settled by reading e-RS
   const review = loaded.value;
   const attempt = decision.lastAttempt;
   if (review === undefined || attempt === undefined) return reload;
@@ -265,7 +245,7 @@ async function answered(
     // What is locked is read at once (E-8a): the wait before the next attempt follows from what reading tells.
     if (step.afterMs > 0 && step.why === 'unknown') return later(step.afterMs);
     const again = await loadReview(options.store, taskId, key);
-    return again.ok && again.value !== undefined ? settle(options, again.value, noted, step.why) : later(RETRY_MS);
+    return again.ok && again.value !== undefined ? settle(options, again.value, noted, step.why) : later();
   }
   return apply(options, hand, decision, step, witness);
 }
@@ -380,5 +360,5 @@ async function write(
 ): Promise<Next> {
   const written = await writeStep(options, hand.review, step, witnesses);
   if (written.ok) return rest;
-  return written.code === 'conflict' ? reload : later(written.retryAfterMs ?? RETRY_MS);
+  return afterFailure(written);
 }

@@ -3,9 +3,10 @@ import { describeError, type Engine, type EngineAnswer, type UserSession } from 
 import { loadReview, type Review } from '../reviews/index.ts';
 import { Agenda } from './agenda.ts';
 import { Crew } from './crew.ts';
-import { deliver, type Next } from './deliver.ts';
+import { deliver } from './deliver.ts';
 import { findReview } from './find-review.ts';
 import { KnownReviews } from './known-reviews.ts';
+import type { Next } from './next.ts';
 import { createPeople } from './people.ts';
 import { reopen } from './reopen.ts';
 import type { DispatchOptions, DispatchRoom } from './room.ts';

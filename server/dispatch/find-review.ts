@@ -1,7 +1,7 @@
 import type { EngineAnswer } from '../core/index.ts';
 import { loadReview, type RejectionReference, type Review, readRules } from '../reviews/index.ts';
 import { areNotesOfDecision } from './deciding-note.ts';
-import type { InHand } from './deliver.ts';
+import type { InHand } from './next.ts';
 import type { DispatchRoom } from './room.ts';
 import { NOTE_OF_ANOTHER_UPDATE, refuse, takeOver } from './take-over.ts';
 import { isSame } from './write.ts';

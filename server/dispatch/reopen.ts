@@ -1,6 +1,6 @@
 import type { EngineAnswer } from '../core/index.ts';
 import { isKnownNotApplied, reopenedByOperator } from '../decisions/index.ts';
-import type { InHand } from './deliver.ts';
+import type { InHand } from './next.ts';
 import type { DispatchRoom } from './room.ts';
 import { settle } from './settle.ts';
 import { writeStep } from './write.ts';

@@ -1,5 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock, Code, EngineAnswer, ErsClient, ErsContext, OpenedSession, UserSession } from '../core/index.ts';
+import {
+  CLINICIAN_ADMIN,
+  type Clock,
+  type Code,
+  type EngineAnswer,
+  type ErsClient,
+  type ErsContext,
+  type OpenedSession,
+  REVIEWER_ROLES,
+  type UserSession,
+} from '../core/index.ts';
 import type { QueuedDecision } from '../decisions/index.ts';
 
 /** A clinician's session with the SDS user id that e-RS gave for it (A030). */
@@ -7,10 +17,6 @@ export interface IdentifiedSession {
   readonly session: UserSession;
   readonly sdsUserId: string;
 }
-
-const CLINICIAN_ADMIN = 'SERVICE_PROVIDER_CLINICIAN_ADMIN';
-/** Roles that may record a review's outcome (provider-api 1.3). */
-const REVIEWERS = new Set(['SERVICE_PROVIDER_CLINICIAN', CLINICIAN_ADMIN]);
 
 /**
  * Asks e-RS whom a session belongs to, that they hold the role at the organisation that it claims (A030), and that they
@@ -35,7 +41,7 @@ export async function identify(
     ({ organisation, businessFunctions }) =>
       organisation === session.organisation && businessFunctions.includes(session.businessFunction),
   );
-  if (!holds || !REVIEWERS.has(session.businessFunction)) return { ok: false, code: 'session-role-not-held' };
+  if (!holds || !REVIEWER_ROLES.includes(session.businessFunction)) return { ok: false, code: 'session-role-not-held' };
   if (session.businessFunction === CLINICIAN_ADMIN) {
     const actsFor = await ers.fetchOnBehalfOf(context);
     if (actsFor.kind !== 'ok') return refusalOf(actsFor);

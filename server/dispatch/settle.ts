@@ -17,14 +17,11 @@ import {
 } from '../decisions/index.ts';
 import type { LandingSituation, ReviewWrites } from '../landing/index.ts';
 import type { Review } from '../reviews/index.ts';
-import type { Next } from './deliver.ts';
+import { later, type Next, RETRY_MS, reload, rest } from './next.ts';
 import type { DispatchRoom } from './room.ts';
 import { decisionProvenance } from './witness.ts';
 import { writeStep } from './write.ts';
 
-const rest: Next = { kind: 'rest' };
-const reload: Next = { kind: 'reload' };
-const RETRY_MS = 2_000;
 /** How long a referral whose decision cannot be settled is left alone between two reads. */
 const UNSETTLED_MS = 60_000;
 /** How long a store that fails is waited for with e-RS's 200 in hand: about a minute. */
@@ -50,7 +47,7 @@ export async function landRecorded(
       await options.clock.sleep(backoffMs(tries, options.random(), MAX_STORE_WAIT_MS));
       continue;
     }
-    if (landed.kind === 'store-failed') return { kind: 'later', afterMs: RETRY_MS };
+    if (landed.kind === 'store-failed') return later();
     options.alerts.clear('outcome-unknown', review.record.data.taskId);
     return landed.kind === 'landed' ? rest : writeUnlanded(options, review, decision, answer.version, witnesses);
   }
@@ -70,7 +67,7 @@ async function writeUnlanded(
     ...witnesses,
     provenance(options, review, decision, version, at),
   ]);
-  return written.ok ? rest : { kind: 'later', afterMs: written.retryAfterMs ?? RETRY_MS };
+  return written.ok ? rest : later(written.retryAfterMs);
 }
 
 function recordedWrites(
@@ -132,7 +129,7 @@ export async function settle(
     options.log.warn('dispatch.referral.unread', { taskId, code: read.code, correlationId });
     const isHidden = read.kind === 'refused';
     if (isHidden && why === 'unknown') options.alerts.raise('outcome-unknown', taskId);
-    return { kind: 'later', afterMs: isHidden ? UNSETTLED_MS : Math.max(read.afterMs, RETRY_MS) };
+    return later(isHidden ? UNSETTLED_MS : Math.max(read.afterMs, RETRY_MS));
   }
   let step: DeliveryStep | undefined;
   const landed = await options.landing.land({

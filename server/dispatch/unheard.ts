@@ -1,11 +1,9 @@
 import type { TransactionEntry } from '../core/index.ts';
 import type { Attempt, QueuedDecision } from '../decisions/index.ts';
-import type { InHand, Next } from './deliver.ts';
+import { afterFailure, type InHand, later, type Next, reload } from './next.ts';
 import type { DispatchRoom } from './room.ts';
 import { attemptAudit } from './witness.ts';
 import { writeStep } from './write.ts';
-
-const RETRY_MS = 2_000;
 
 /** What is written from here on goes with the attempt's AuditEvent. */
 export const witnessed = (decision: QueuedDecision): QueuedDecision =>
@@ -24,7 +22,7 @@ export async function witnessUnheard(
   decision: QueuedDecision,
   attempt: Attempt,
 ): Promise<Next> {
-  if (!(await options.people.place(attempt.sender))) return { kind: 'later', afterMs: RETRY_MS };
+  if (!(await options.people.place(attempt.sender))) return later();
   const record = { ...hand.step.record, decision: witnessed(decision) };
   const about = { recorded: options.clock.now().toISOString(), isRecorded: false };
   const task = { ...hand.step.task, id: record.taskId };
@@ -33,7 +31,5 @@ export async function witnessUnheard(
     resource: attemptAudit(task, attempt, about, options.ids),
   };
   const written = await writeStep(options, hand.review, { ...hand.step, record }, [witness]);
-  return written.ok || written.code === 'conflict'
-    ? { kind: 'reload' }
-    : { kind: 'later', afterMs: written.retryAfterMs ?? RETRY_MS };
+  return written.ok ? reload : afterFailure(written);
 }

@@ -10,7 +10,7 @@ import type { DispatchRecord, Fate, StoreResult, TransactionEntry } from '../cor
 import { afterAnswer, type DeliveryStep, invalid, type QueuedDecision, uploadRefused } from '../decisions/index.ts';
 import { loadReview, type Review } from '../reviews/index.ts';
 import { recordEntry } from '../store/index.ts';
-import type { InHand, Next } from './deliver.ts';
+import { afterFailure, type InHand, later, type Next, reload } from './next.ts';
 import type { DispatchRoom } from './room.ts';
 import type { IdentifiedSession } from './sessions.ts';
 import { attemptAudit } from './witness.ts';
@@ -37,10 +37,8 @@ export type Upload =
       readonly witnesses: readonly TransactionEntry[];
     };
 
-const RETRY_MS = 2_000;
 const next = (one: Next): Upload => ({ kind: 'next', next: one });
-const reload = next({ kind: 'reload' });
-const later = (afterMs = RETRY_MS) => next({ kind: 'later', afterMs });
+const written = (result: StoreResult<unknown>): Upload => next(result.ok ? reload : afterFailure(result));
 
 /** Uploads the next file that goes with a decision and is not in e-RS yet. Runs in the referral's turn. Source: T-6, A020 */
 export async function uploadNext(
@@ -54,22 +52,22 @@ export async function uploadNext(
   // nextDelivery lets a decision with attachments go with a session only.
   if (identified === undefined) return { kind: 'rule', hand, decision, step: { kind: 'await-user' }, witnesses: [] };
   const file = await fileOf(options, hand.step.record, waiting.reference);
-  if (!file.ok) return later(file.retryAfterMs);
+  if (!file.ok) return next(later(file.retryAfterMs));
   if (file.value === undefined) return giveBack(options, hand);
-  if (!(await options.people.place(identified.sdsUserId))) return later();
+  if (!(await options.people.place(identified.sdsUserId))) return next(later());
 
   // Another engine may be at work: what is found next is its, or ours once we hold the lease again.
-  if (options.fence?.() === false) return later();
+  if (options.fence?.() === false) return next(later());
   // Step 1a
   const uploadNames = hand.step.record.uploadNames ?? [];
   const fileName = freshFileName(file.value.title, uploadNames);
   const record = { ...hand.step.record, uploadNames: [...uploadNames, fileName] };
   const named = await writeStep(options, hand.review, { ...hand.step, record });
-  if (!named.ok) return named.code === 'conflict' ? reload : later(named.retryAfterMs);
+  if (!named.ok) return written(named);
 
   // Step 1b
   const bytes = await options.store.openBinary(file.value.binaryId);
-  if (!bytes.ok) return later(bytes.retryAfterMs);
+  if (!bytes.ok) return next(later(bytes.retryAfterMs));
   // Where the store does not say, the length is what was counted when the file came in.
   const { stream, size = file.value.size } = bytes.value;
   const { contentType, description } = file.value;
@@ -108,12 +106,12 @@ async function answered(
   fate: Fate<{ url: string }>,
 ): Promise<Upload> {
   const loaded = await loadReview(options.store, taskId, key);
-  if (!loaded.ok) return later(loaded.retryAfterMs);
+  if (!loaded.ok) return next(later(loaded.retryAfterMs));
   const review = loaded.value;
   const decision = review?.record.data.decision;
   // Taken back meanwhile, or in the hands of another engine that took over: the file stays loose, and what e-RS said of it
   // says nothing of what that engine has begun.
-  if (review === undefined || decision === undefined || !isSameJson(decision, given)) return reload;
+  if (review === undefined || decision === undefined || !isSameJson(decision, given)) return next(reload);
   const recorded = options.clock.now().toISOString();
   const task = review.task ?? { ...review.record.data.baseline, id: taskId };
   const refusal = fate.kind === 'ok' ? { status: 201 } : (fate.refusal ?? {});
@@ -127,7 +125,7 @@ async function answered(
   const { baseline } = review.record.data;
   // Somebody has written on the Task meanwhile: that is judged first, and must not be written over.
   if (review.task !== undefined && !isSameJson(contentOf(review.task), contentOf({ ...baseline, id: taskId })))
-    return reload;
+    return next(reload);
   const hand: InHand = { review, step: { task: baseline, record: review.record.data }, isDirty: false };
   const tried: QueuedDecision = {
     ...decision,
@@ -156,7 +154,7 @@ async function noteUploaded(
       entry.kind === 'create' ? { ...entry, resource: people.resolve(entry.resource) } : entry,
     ),
   ]);
-  return noted.ok || noted.code === 'conflict' ? reload : later(noted.retryAfterMs);
+  return written(noted);
 }
 
 const withUploaded = (decision: QueuedDecision, reference: string, uploaded: UploadedAttachment): QueuedDecision => ({
@@ -192,6 +190,3 @@ async function giveBack(options: DispatchRoom, { review, step }: InHand): Promis
   ]);
   return written(await writeStep(options, review, gone));
 }
-
-const written = (result: StoreResult<void>): Upload =>
-  result.ok || result.code === 'conflict' ? reload : later(result.retryAfterMs);

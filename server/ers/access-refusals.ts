@@ -102,6 +102,30 @@ export const ACCESS_REFUSALS = {
     'The service exists, but is not one of the organisation that the application stands for.',
     "Compare the service's provider with the ODS code of the application.",
   ),
+  sessionEnded: refusal(
+    'session-ended',
+    "401 in a clinician's session",
+    'The user token has expired, or is of another environment, or the sign-in was not strong enough for e-RS.',
+    'Have the clinician sign in again, with a smartcard or its like; a token lives ten minutes or so.',
+  ),
+  sessionCannotDecide: refusal(
+    'session-cannot-decide',
+    'A030 without a role that decides; 403 FORBIDDEN in a session',
+    'The clinician is neither SERVICE_PROVIDER_CLINICIAN nor SERVICE_PROVIDER_CLINICIAN_ADMIN there, and no other role may decide.',
+    'Have the role added for the organisation that provides the service.',
+  ),
+  sessionActsForNobody: refusal(
+    'session-acts-for-nobody',
+    'A040 without an entry',
+    'A SERVICE_PROVIDER_CLINICIAN_ADMIN decides on behalf of a clinician, and none has allowed it.',
+    'A clinician allows it in e-RS.',
+  ),
+  sessionNotInWorkgroup: refusal(
+    'session-not-in-workgroup',
+    'NO_RELATIONSHIP in a session',
+    'The clinician, or whom they act for, is in no workgroup of the service at this organisation.',
+    'Have them added to one in e-RS.',
+  ),
   baseUrlWrong: refusal(
     'base-url-wrong',
     '404',
@@ -161,10 +185,27 @@ const BY_CODE: Readonly<Record<string, AccessRefusal>> = {
   '422 INVALID_VALUE': ACCESS_REFUSALS.notAProvider,
 };
 
-/** Why a call was refused to which nothing was wrong; undefined status: it was not answered. */
-export function explainRefusal({ status, ersCode }: ErsRefusal = {}): AccessRefusal {
+/** What means another thing to a clinician's session than to the application. */
+const BY_CODE_IN_SESSION: Readonly<Record<string, AccessRefusal>> = {
+  ...BY_CODE,
+  '403 FORBIDDEN': ACCESS_REFUSALS.sessionCannotDecide,
+  '403 REC_FORBIDDEN': ACCESS_REFUSALS.sessionCannotDecide,
+  '403 NO_RELATIONSHIP': ACCESS_REFUSALS.sessionNotInWorkgroup,
+  '422 NO_RELATIONSHIP': ACCESS_REFUSALS.sessionNotInWorkgroup,
+  '422 INVALID_VALUE': ACCESS_REFUSALS.sessionCannotDecide,
+};
+
+/**
+ * Why a call was refused to which nothing was wrong; undefined status: it was not answered.
+ * @param mode whose call it was: the application's, or one in a clinician's session
+ */
+export function explainRefusal(
+  { status, ersCode }: ErsRefusal = {},
+  mode: 'application' | 'user' = 'application',
+): AccessRefusal {
   if (status === undefined) return ACCESS_REFUSALS.unreachable;
-  const exact = BY_CODE[`${status} ${ersCode ?? ''}`];
+  const exact = (mode === 'user' ? BY_CODE_IN_SESSION : BY_CODE)[`${status} ${ersCode ?? ''}`];
+  if (status === 401 && mode === 'user') return ACCESS_REFUSALS.sessionEnded;
   if (exact !== undefined) return exact;
   if (status === 401) return ACCESS_REFUSALS.tokenNotTaken;
   if (status === 403) return ACCESS_REFUSALS.applicationIncomplete;

@@ -1,5 +1,15 @@
 import type { Readable } from 'node:stream';
-import type { Audit, Budget, ErsContext, ErsRefusal, Fate, Log, Turn, UserSession } from '../core/index.ts';
+import {
+  type Audit,
+  type Budget,
+  CLINICIAN_ADMIN,
+  type ErsContext,
+  type ErsRefusal,
+  type Fate,
+  type Log,
+  type Turn,
+  type UserSession,
+} from '../core/index.ts';
 import { type Answer, type Exchange, exchange, type Wire } from './exchange.ts';
 import {
   type ErsOperation,
@@ -221,7 +231,7 @@ function headersOf(call: ErsCall, context: ErsContext, bearer: string): Record<s
 /** In application mode none of the three may be sent; on behalf of someone acts one role alone. Source: provider-api 1.4 */
 function identityHeaders(session: UserSession, identity: NonNullable<ErsCall['identity']>): Record<string, string> {
   if (identity === 'none') return {};
-  const isAdministrator = session.businessFunction === 'SERVICE_PROVIDER_CLINICIAN_ADMIN';
+  const isAdministrator = session.businessFunction === CLINICIAN_ADMIN;
   return {
     'nhsd-end-user-organisation-ods': session.organisation,
     'nhsd-ers-business-function': session.businessFunction,

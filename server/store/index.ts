@@ -3,7 +3,7 @@ import type { Clock, Store } from '../core/index.ts';
 import { dressedAsHapi, dressedAsMedplum } from './embedded/dressing.ts';
 import { openEmbedded } from './embedded/store.ts';
 import type { HapiOptions } from './hapi/store.ts';
-import type { WireOptions } from './hapi/wire.ts';
+import type { WireOptions } from './remote/wire.ts';
 
 export type { EngineRecord } from './records.ts';
 export {

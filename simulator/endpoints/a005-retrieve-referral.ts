@@ -1,4 +1,5 @@
-import { emptyAnswer, jsonAnswer } from '../answers.ts';
+import { answerReferral } from '../answer-referral.ts';
+import { emptyAnswer } from '../answers.ts';
 import { chanceOf } from '../dice.ts';
 import type { ReferralEndpoint } from '../endpoint.ts';
 import { CLINICAL } from '../endpoint.ts';
@@ -20,7 +21,7 @@ export const retrieveReferral: ReferralEndpoint = {
   answer({ referral, path }, world) {
     const version = versionOf(referral.resource);
     if (path['version'] !== undefined && path['version'] !== String(version)) return emptyAnswer(404);
-    const answer = jsonAnswer(200, referral.resource, { ETag: `W/"${version}"` });
+    const answer = answerReferral(referral);
     // Internal processing may raise the version at any time, also between a read and the write that follows it [S]
     const isOpen = world.openQuestions.answers === 'by-seed';
     if (isOpen && chanceOf(world.seed, `processing after ${referral.resource.id} at ${version}`) < 0.1)

@@ -1,6 +1,5 @@
 import type { Answer } from '../answers.ts';
 import { emptyAnswer, jsonAnswer, stu3Outcome } from '../answers.ts';
-import { chanceOf } from '../dice.ts';
 import type { CheckedCall, PlainEndpoint } from '../endpoint.ts';
 import type { ParameterRules } from '../parameters.ts';
 import { readParameters } from '../parameters.ts';
@@ -10,6 +9,7 @@ import type { Parameter } from '../wire.ts';
 import { codeSystem, profile, SYSTEM } from '../wire.ts';
 import { buildWorklist, listsOf } from '../worklists.ts';
 import type { ListCode, Referral, World } from '../world.ts';
+import { wayOf } from '../world.ts';
 
 const PROVIDER_LISTS: ListCode[] = ['REFERRALS_FOR_REVIEW', 'APPOINTMENT_SLOT_ISSUES'];
 const REFERRER_LISTS = [
@@ -90,11 +90,8 @@ export function polledService(body: Buffer | undefined): string {
 }
 
 /** e-RS's answer to a list over 10 MB is not documented: 500, or by seed whatever a gateway says. Source: provider-api 9.1 no. 4. */
-function refuseLargeList(world: World): Answer {
-  if (world.openQuestions.answers === 'documented') return emptyAnswer(500);
-  const chance = chanceOf(world.seed, 'answer to a list over 10 MB');
-  return chance < 0.34 ? emptyAnswer(500) : chance < 0.67 ? emptyAnswer(502) : emptyAnswer(504);
-}
+const refuseLargeList = (world: World): Answer =>
+  emptyAnswer(wayOf(world, 'answer to a list over 10 MB', [500, 502, 504]));
 
 const asListed = (referral: Referral, at: Date): Referral =>
   referral.lag && referral.lag.untilMs > at.getTime() ? referral.lag.view : referral;

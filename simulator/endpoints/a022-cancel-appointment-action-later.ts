@@ -4,6 +4,7 @@ import { PROVIDER_CLINICAL } from '../endpoint.ts';
 import { attachLinks, checkLinks } from '../file-links.ts';
 import type { ParameterRules } from '../parameters.ts';
 import { readParameters } from '../parameters.ts';
+import { cancelInPasUnlisted } from '../pas.ts';
 import { isPriority } from '../referral-document.ts';
 import { refuseBookedReview, refusePasFlag, refusePriority } from '../review-rules.ts';
 import { propose } from '../transitions.ts';
@@ -47,16 +48,21 @@ export const cancelAppointmentActionLater: ReferralEndpoint = {
     if ('refusal' in checked) return checked.refusal;
     const wrongState = refuseBookedReview(referral, world);
     if (wrongState) return wrongState;
-    propose(referral, world.dice, 'TRIAGED_PROVIDER_TO_ACTION', {
-      reason: {
-        system: codeSystem('eRS-ReviewOutcome-1'),
-        code: 'CANCEL_APPOINTMENT_ACTION_LATER',
-        display: 'Cancel Appointment, Action Later',
-      },
-      ...(comments !== undefined && { comments }),
-      ...(isPriority(priority?.code) && { priority: priority.code }),
-    });
-    attachLinks(call, world, checked.links);
+    const apply = (): void => {
+      propose(referral, world.dice, 'TRIAGED_PROVIDER_TO_ACTION', {
+        reason: {
+          system: codeSystem('eRS-ReviewOutcome-1'),
+          code: 'CANCEL_APPOINTMENT_ACTION_LATER',
+          display: 'Cancel Appointment, Action Later',
+        },
+        ...(comments !== undefined && { comments }),
+        ...(isPriority(priority?.code) && { priority: priority.code }),
+      });
+      attachLinks(call, world, checked.links);
+    };
+    const trouble = cancelInPasUnlisted(referral, world, apply);
+    if (trouble) return trouble;
+    apply();
     return answerReferral(referral);
   },
 };

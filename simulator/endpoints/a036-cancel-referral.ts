@@ -1,3 +1,4 @@
+import { shownOf } from '../answer-referral.ts';
 import type { Answer } from '../answers.ts';
 import { jsonAnswer, stu3Outcome } from '../answers.ts';
 import type { ReferralCall, ReferralEndpoint } from '../endpoint.ts';
@@ -66,7 +67,7 @@ export const cancelReferral: ReferralEndpoint = {
       meta: { profile: [profile('eRS-CancelReferral-Response-Parameters-1')] },
       resourceType: 'Parameters',
       parameter: [
-        { name: 'updatedReferralRequest', resource: referral.resource },
+        { name: 'updatedReferralRequest', resource: shownOf(referral) },
         ...(appointment ? [{ name: 'updatedAppointment', resource: appointment }] : []),
       ],
     });

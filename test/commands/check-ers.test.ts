@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { createRunningClock } from '../../simulator/index.ts';
 import { startProcess } from '../journeys/process.ts';
-import { DIRECT, type ErsWorld, startErsWorld } from './ers-world.ts';
+import { DIRECT, type ErsWorld, SLOTLESS, startErsWorld } from './ers-world.ts';
 
 const { privateKey: STRANGE_KEY } = generateKeyPairSync('rsa', {
   modulusLength: 2048,
@@ -27,6 +27,8 @@ describe('check-ers', () => {
     expect(said).toMatch(/^ok {7}credentials/);
     expect(said).toMatch(/^ok {7}clock: \d seconds/m);
     expect(said).toMatch(/^ok {7}reference data/m);
+    expect(said).toMatch(/^ok {7}role: the application may read referrals, as the application of a provider may/m);
+    expect(said).toMatch(/^skipped {2}session: no clinician's roles were checked.*ERS_USER_TOKEN/m);
     expect(said).toMatch(/^skipped {2}service 70101: not checked.*--spend-poll.*poll 70101/m);
     expect(exitCode).toBe(0);
     expect(await pollsSeen(world)).toBe(0);
@@ -129,6 +131,84 @@ describe('check-ers', () => {
     expect(exitCode).toBe(1);
     expect(complained).toContain('ERS_API_KEY is missing');
     expect((await world.control<{ calls: unknown[] }>('GET', 'calls')).calls).toEqual([]);
+  });
+});
+
+describe('check-ers and roles', () => {
+  const DECISIONS = [
+    'accept (A013)',
+    'reject (A014)',
+    'redirect (A022)',
+    'accept-book-later (A028)',
+    'return-with-advice (A028)',
+  ];
+  const decided = (said: string) =>
+    said.split('\n').flatMap((line) => /^(ok|REFUSED) +decision (.*?): (.*)$/.exec(line)?.slice(1) ?? []);
+  const each = (became: 'ok' | 'REFUSED', how: unknown) => DECISIONS.flatMap((decision) => [became, decision, how]);
+  const signIn = async (world: ErsWorld, wish: Record<string, unknown>) => {
+    const user = { sdsUserId: '999012345678', organisations: ['ZZ1'], ...wish };
+    return (await world.control<{ userToken: string }>('POST', 'users', user)).userToken;
+  };
+  const checkAs = async (world: ErsWorld, wish: Record<string, unknown>) =>
+    world.run('check-ers', [], { ERS_USER_TOKEN: await signIn(world, wish) });
+
+  test('an application that is no provider’s is told so by a read of no referral at all', async () => {
+    await using world = await startErsWorld();
+    const issue = [{ severity: 'error', code: 'forbidden', details: { coding: [{ code: 'FORBIDDEN' }] } }];
+    const body = { resourceType: 'OperationOutcome', issue };
+    await world.control('POST', 'faults', { endpoint: 'A005', kind: 'status', status: 403, body });
+    const { exitCode, said } = await world.run('check-ers');
+    expect(said).toMatch(/^REFUSED {2}role: role-not-allowed \(HTTP 403\)\..*PROVIDER_AUTHORISED_APPLICATION/m);
+    expect(exitCode).toBe(1);
+  });
+
+  test('decisions that may go unattended are named as not checked, and none is sent to find out', async () => {
+    await using world = await startErsWorld();
+    const services = [{ id: DIRECT, lists: ['REFERRALS_FOR_REVIEW'], unattended: ['accept'] }];
+    const { exitCode, said } = await world.run('check-ers', [], { ERS_SERVICES: JSON.stringify(services) });
+    expect(said).toMatch(/^skipped {2}decision accept \(A013\), unattended at 70101: not checked/m);
+    expect(exitCode).toBe(0);
+    const { calls } = await world.control<{ calls: { endpoint: string }[] }>('GET', 'calls');
+    expect(calls.map(({ endpoint }) => endpoint)).toEqual(['A004', 'A005']);
+  });
+
+  test('a clinician’s session is told by organisation and role, suffices for each decision, and reaches each service without a poll', async () => {
+    await using world = await startErsWorld({}, [DIRECT, SLOTLESS]);
+    const token = await signIn(world, { roles: ['SERVICE_PROVIDER_CLINICIAN', 'SERVICE_PROVIDER_ADMIN'] });
+    const { exitCode, said } = await world.run('check-ers', [], { ERS_USER_TOKEN: ` ${token}\n` });
+    expect(said).toMatch(/^ok {7}session: at ZZ1 as SERVICE_PROVIDER_CLINICIAN, SERVICE_PROVIDER_ADMIN$/m);
+    expect(decided(said)).toEqual(each('ok', 'as SERVICE_PROVIDER_CLINICIAN at ZZ1'));
+    for (const service of [DIRECT, SLOTLESS])
+      expect(said).toMatch(
+        new RegExp(`^ok {7}service ${service}, in the session: its worklist REFERRALS_FOR_REVIEW`, 'm'),
+      );
+    expect(exitCode).toBe(0);
+    expect(said).not.toContain(token);
+    expect((await world.control<{ polls: unknown }>('GET', 'audit')).polls).toEqual({});
+  });
+
+  test('an administrator’s session suffices where a clinician lets them act, and is told so where none does', async () => {
+    await using world = await startErsWorld();
+    const roles = ['SERVICE_PROVIDER_CLINICIAN_ADMIN'];
+    const acting = await checkAs(world, { roles, onBehalfOf: ['999000000042'] });
+    expect(decided(acting.said)).toEqual(each('ok', 'as SERVICE_PROVIDER_CLINICIAN_ADMIN at ZZ1 for 1 who allow it'));
+    expect(acting.said).toMatch(/^ok {7}service 70101, in the session/m);
+    const alone = await checkAs(world, { sdsUserId: '999012345679', roles });
+    expect(decided(alone.said)).toEqual(each('REFUSED', expect.stringMatching(/^session-acts-for-nobody\./)));
+    expect([acting.exitCode, alone.exitCode]).toEqual([0, 1]);
+  });
+
+  test('a role that decides nothing, a session that has ended and a clinician of other services are told from one another', async () => {
+    await using world = await startErsWorld();
+    const clerk = await checkAs(world, { roles: ['SERVICE_PROVIDER_ADMIN'] });
+    expect(decided(clerk.said)).toEqual(each('REFUSED', expect.stringMatching(/^session-cannot-decide\./)));
+    const ended = await world.run('check-ers', [], { ERS_USER_TOKEN: 'no token of anybody' });
+    expect(ended.said).toMatch(/^REFUSED {2}session \(A030\): session-ended \(HTTP 401\)\./m);
+    const elsewhere = await checkAs(world, { roles: ['SERVICE_PROVIDER_CLINICIAN'], services: [SLOTLESS] });
+    expect(elsewhere.said).toMatch(
+      /^REFUSED {2}service 70101, in the session: session-not-in-workgroup \(HTTP 422\)\..*NO_RELATIONSHIP/m,
+    );
+    expect([clerk, ended, elsewhere].map(({ exitCode }) => exitCode)).toEqual([1, 1, 1]);
   });
 });
 

@@ -1,12 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Provenance } from '@medplum/fhirtypes';
-import { isSameJson } from '../../mappings/index.ts';
+import { CODE_SYSTEM, isSameJson } from '../../mappings/index.ts';
 import type { UserSession } from '../../server/core/index.ts';
 import { businessStatusOf, sessionHeaders, signIn } from '../sign-in.ts';
 import { acceptAs } from './deciding.ts';
 import { openWard, reach, successes, type Ward } from './ward.ts';
 
 const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
+const REASON = { system: CODE_SYSTEM.appointmentCancellationReason, code: 'SERVICE_INAPPROPRIATE' };
+const reject = [
+  { op: 'replace', path: '/status', value: 'rejected' },
+  { op: 'add', path: '/statusReason', value: { coding: [REASON] } },
+];
 const CLINICIAN = '555000000102';
 const ANOTHER = '555000000103';
 
@@ -164,5 +169,17 @@ describe('who decided and who sent', () => {
     const { decision, deciding } = await ward.recordOf(ubrn);
     expect([decision?.user, deciding]).toEqual([undefined, undefined]);
     expect(isSameJson(decision?.command, { decision: 'accept' })).toBe(true);
+  });
+
+  test('4.7: who accepted through the facade did not decide what somebody wrote over it before the engine looked', async () => {
+    const ubrn = await ward.refer('booked-direct');
+    // The engine finds both together: it has to wait for the referral's turn.
+    await ward.turns.take((await ward.recordOf(ubrn)).ubrn, async () => {
+      await acceptAs(ward, ubrn, CLINICIAN);
+      await ward.decide(ubrn, reject);
+    });
+    await reach(ward, ubrn, 'awaiting-user-authorisation');
+    const { decision, deciding } = await ward.recordOf(ubrn);
+    expect([decision?.code, decision?.user, deciding]).toEqual(['reject', undefined, undefined]);
   });
 });

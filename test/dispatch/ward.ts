@@ -101,6 +101,8 @@ export interface WardOptions {
   readonly parallel?: number;
   readonly patienceMs?: number;
   readonly graceMs?: number;
+  /** Stands between the rooms and the store. */
+  readonly around?: (store: Store) => Store;
 }
 
 export async function openWard(options: WardOptions = {}): Promise<Ward> {
@@ -114,11 +116,12 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
     parallel = 8,
     patienceMs,
     graceMs,
+    around = (store) => store,
   } = options;
   const simulator = await startSimulator({ port: 0, referrals: 0, returnedState: 'TRIAGE_RESPONSE', writeMs });
   const directory = mkdtempSync(join(MEMORY, 'ers-fhir-ward-'));
   const clock = systemClock;
-  const store = await openEmbeddedStore({ directory, clock, searchParameters });
+  const store = around(await openEmbeddedStore({ directory, clock, searchParameters }));
   const lines: string[] = [];
   const note = (event: string, fields?: object) => {
     lines.push(JSON.stringify({ event, ...fields }));

@@ -127,9 +127,21 @@ async function decide(side: FarSide, clinician: Session): Promise<void> {
     outcome('RETURN_TO_REFERRER_WITH_ADVICE', 'Advice', undefined, advice),
     clinician,
   );
-  await write(SLOT_ISSUE, 'recordReviewOutcome', outcome('ACCEPT_REFER_BOOK_LATER', 'Book', 'URGENT'));
+  const deferred = await slotIssueForReview(side);
+  await write({ ubrn: deferred }, 'recordReviewOutcome', outcome('ACCEPT_REFER_BOOK_LATER', 'Book', 'URGENT'));
   await write(DIRECT, 'cancelReferral', cancellation('PATIENT_DIED', 'Told by family'), clinician);
   await write({ ubrn: redirected }, 'cancelReferral', cancellation('TRIAGE_ENDED'));
+}
+
+/** Which slot issues wait for a review A029 alone tells. */
+async function slotIssueForReview(side: FarSide): Promise<string> {
+  for (const service of ['70104', '70101', '70104', '70101', '70104', '70101']) {
+    const ubrn = await side.create({ ...SLOT_ISSUE, service });
+    const focus = `ReferralRequest/${ubrn}/_history/${await side.versionOf(ubrn)}`;
+    const told = await side.send('GET', `/STU3/Task?focus=${focus}&intent=proposal&status=ready`);
+    if (told.text.includes('RECORD_REVIEW_OUTCOME')) return ubrn;
+  }
+  throw new Error('no slot issue waits for a review');
 }
 
 /** Refusals of every kind and layer. */
@@ -159,6 +171,15 @@ async function refuse(side: FarSide, clinician: Session): Promise<void> {
   await side.send('POST', '/STU3/Binary', { token: clinician.token, headers: upload, body: 'x' });
   await side.control('POST', `/referrals/${ubrn}/events`, { type: 'pas-trouble', trouble: 'silent' });
   await side.send('POST', reject, { ...spoiled, json: rejection() });
+  for (const trouble of ['refused', 'error', 'silent']) {
+    const redirected = await side.create(DIRECT);
+    await side.control('POST', `/referrals/${redirected}/events`, { type: 'pas-trouble', trouble });
+    await side.send('POST', `/STU3/ReferralRequest/${redirected}/$ers.cancelAppointmentActionLater`, {
+      token: clinician.token,
+      headers: { ...clinician.headers, ...ifMatch(await side.versionOf(redirected)) },
+      json: redirection('Rebook'),
+    });
+  }
   await side.control('POST', `/referrals/${ubrn}/events`, { type: 'patient-restricted' });
   await side.send('GET', `/STU3/ReferralRequest/${ubrn}`);
 }

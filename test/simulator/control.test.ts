@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import type { FarSide, Reply } from './far-side.ts';
 import {
+  cancellation,
   codeOf,
   DIRECT,
   INDIRECT,
@@ -421,6 +422,8 @@ describe('the world', () => {
       'APPT_CANCELLED_BY_PATIENT',
       '"THREATS FOUND"',
       '"supportingInfo":null',
+      '"contained":null',
+      '"extension":null',
       'http://hl7.org/fhir/ValueSet/encounter-participant-type',
       '"type":{"coding"',
       '"valueInstant"',
@@ -444,6 +447,26 @@ describe('the world', () => {
     const binariesOf = (line: string): string[] => [...new Set(line.match(/Binary\/[\w-]+/g))];
     const binaries = text.split('\n').flatMap(binariesOf);
     expect(new Set(binaries).size).toBeLessThan(binaries.length);
+  });
+
+  test('a member that is shown as null is so in every answer with the referral, though e-RS knows what it holds', async () => {
+    await using side = await startFarSide({ referrals: 24 });
+    const { referrals } = (await side.control('GET', '/referrals')).json;
+    const isBare = async ({ ubrn }: { ubrn: string }): Promise<boolean> =>
+      (await read(side, ubrn)).json.contained === null;
+    const bare = (await Promise.all(referrals.map(isBare))).indexOf(true);
+    const { ubrn, version, state, worklists } = referrals[bare];
+    expect([state, worklists]).toEqual(['BOOKED', ['REFERRALS_FOR_REVIEW']]);
+    const { token, headers } = await side.signIn();
+    const reply = await side.send('POST', `/STU3/ReferralRequest/${ubrn}/$ers.cancelReferral`, {
+      token,
+      headers: { ...headers, ...ifMatch(version) },
+      json: cancellation('PATIENT_DIED', 'Told by family'),
+    });
+    expect(reply.json.parameter).toMatchObject([
+      { name: 'updatedReferralRequest', resource: { id: ubrn, contained: null } },
+      { name: 'updatedAppointment', resource: { status: 'cancelled' } },
+    ]);
   });
 
   test('one item of the sample trust is listed under an extension url that is written WorklistItem', async () => {

@@ -1,6 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
 import type { FarSide, Reply } from './far-side.ts';
-import { cancellation, codeOf, DIRECT, ifMatch, startFarSide, TRIAGE, worklistRequest } from './far-side.ts';
+import {
+  cancellation,
+  codeOf,
+  DIRECT,
+  ifMatch,
+  outcome,
+  redirection,
+  SLOT_ISSUE,
+  startFarSide,
+  TRIAGE,
+  worklistRequest,
+} from './far-side.ts';
 
 const SEEDS = Array.from({ length: 12 }, (_, seed) => seed + 1);
 
@@ -77,6 +88,87 @@ describe('what nobody knows, answered each way by seed', () => {
     );
     expect(documented).toBe('200, 200');
     expect(bySeed).toEqual(new Set(['200, 200', '200, 422 INAPPROPRIATE_VALUE']));
+  });
+
+  const triage = async (side: FarSide, ubrn: string): Promise<string> => {
+    const json = outcome('ACCEPT_REFER_BOOK_LATER', 'Book', 'ROUTINE');
+    const headers = ifMatch(await side.versionOf(ubrn));
+    return brief(await side.send('POST', `/STU3/ReferralRequest/${ubrn}/$ers.recordReviewOutcome`, { headers, json }));
+  };
+  const isToBeReviewed = async (side: FarSide, ubrn: string): Promise<boolean> => {
+    const focus = `ReferralRequest/${ubrn}/_history/${await side.versionOf(ubrn)}`;
+    return (await side.send('GET', `/STU3/Task?focus=${focus}&intent=proposal&status=ready`)).text.includes(
+      'RECORD_REVIEW_OUTCOME',
+    );
+  };
+
+  test('which slot issues wait for a review A029 alone tells, and A028 keeps to it: all, or by seed those of some services, or some of one service', async () => {
+    const { documented, bySeed } = await answersTo(async (side) => {
+      const ways: string[] = [];
+      for (const service of ['70101', '70104']) {
+        const told: boolean[] = [];
+        for (let left = 6; left > 0; left -= 1) {
+          const ubrn = await side.create({ ...SLOT_ISSUE, service });
+          const isTold = await isToBeReviewed(side, ubrn);
+          expect(await triage(side, ubrn)).toBe(isTold ? '200' : '422 INVALID_REQUEST_STATE');
+          told.push(isTold);
+        }
+        ways.push(told.every(Boolean) ? 'all' : told.some(Boolean) ? 'some' : 'none');
+      }
+      return ways.join(', ');
+    });
+    expect(documented).toBe('all, all');
+    expect(bySeed).toEqual(new Set(['all, all', 'all, none', 'none, all', 'some, some']));
+  });
+
+  test('a slot issue that is on both lists waits for a review, whatever the seed', async () => {
+    for (const seed of SEEDS) {
+      await using side = await startFarSide({ seed, referrals: 24, openQuestions: 'by-seed' });
+      const { referrals } = (await side.control('GET', '/referrals')).json;
+      const [both] = referrals.filter(({ worklists }: { worklists: string[] }) => worklists.length === 2);
+      expect(await isToBeReviewed(side, both.ubrn)).toBe(true);
+    }
+  });
+
+  const redirectInTrouble = async (side: FarSide, trouble: string): Promise<string> => {
+    const ubrn = await side.create(DIRECT);
+    await side.control('POST', `/referrals/${ubrn}/events`, { type: 'pas-trouble', trouble });
+    const { token, headers } = await side.signIn();
+    const path = `/STU3/ReferralRequest/${ubrn}/$ers.cancelAppointmentActionLater`;
+    const options = { token, headers: { ...headers, ...ifMatch(await side.versionOf(ubrn)) } };
+    const reply = await side.send('POST', path, { ...options, json: redirection('Rebook') });
+    const { state } = (await side.control('GET', `/referrals/${ubrn}`)).json;
+    return `${brief(reply)} ${state}`;
+  };
+
+  test('a booking system in trouble is not heard of in A022, or by seed fails it as it fails A014, or as 500', async () => {
+    const { documented, bySeed } = await answersTo(async (side) =>
+      [await redirectInTrouble(side, 'refused'), await redirectInTrouble(side, 'error')].join(', '),
+    );
+    const unheard = '200 TRIAGED_PROVIDER_TO_ACTION, 200 TRIAGED_PROVIDER_TO_ACTION';
+    expect(documented).toBe(unheard);
+    expect(bySeed).toEqual(
+      new Set([
+        unheard,
+        '422 UNABLE_TO_CANCEL_APPOINTMENT BOOKED, 502 PAS_RESPONDED_WITH_ERROR BOOKED',
+        '500 BOOKED, 500 BOOKED',
+      ]),
+    );
+  });
+
+  test('by seed a silent booking system has redirected some referrals and not others, whether A022 said 504 or 500', async () => {
+    const seen = new Set<string>();
+    for (const seed of SEEDS) {
+      await using side = await startFarSide({ seed, openQuestions: 'by-seed' });
+      for (let left = 4; left > 0; left -= 1) seen.add(await redirectInTrouble(side, 'silent'));
+    }
+    expect([...seen].sort()).toEqual([
+      '200 TRIAGED_PROVIDER_TO_ACTION',
+      '500 BOOKED',
+      '500 TRIAGED_PROVIDER_TO_ACTION',
+      '504 PAS_NOT_RESPONDING BOOKED',
+      '504 PAS_NOT_RESPONDING TRIAGED_PROVIDER_TO_ACTION',
+    ]);
   });
 
   test('A006 is still served, or by seed gone', async () => {

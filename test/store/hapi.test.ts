@@ -3,8 +3,8 @@ import { setTimeout as passed } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Patient } from '@medplum/fhirtypes';
 import { type Clock, type Store, systemClock } from '../../server/core/index.ts';
+import { openHapiWire } from '../../server/store/hapi/client.ts';
 import { connectHapi, type HapiOptions } from '../../server/store/hapi/store.ts';
-import { openWire } from '../../server/store/hapi/wire.ts';
 import {
   type Answerer,
   type Gateway,
@@ -58,7 +58,7 @@ describe('what the driver sees of an answer, although fhir-kit-client hides it',
       { resourceType: 'OperationOutcome' },
       { ETag: 'W/"7"', 'Retry-After': '40', 'Content-Type': 'application/fhir+json' },
     );
-    const wire = openWire({ baseUrl: gateway.origin, clock: systemClock, random: () => 0 });
+    const wire = openHapiWire({ baseUrl: gateway.origin, clock: systemClock, random: () => 0 });
     const asked = await wire.ask('write', (client, options) =>
       client.update({ resourceType: 'Patient', id: patient.id, body: patient as never, options }),
     );

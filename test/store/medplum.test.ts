@@ -2,9 +2,9 @@ import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { DocumentReference, Patient } from '@medplum/fhirtypes';
 import { type Clock, type Store, systemClock } from '../../server/core/index.ts';
-import type { WireOptions } from '../../server/store/hapi/wire.ts';
 import { openMedplumWire } from '../../server/store/medplum/client.ts';
 import { connectMedplum } from '../../server/store/medplum/store.ts';
+import type { WireOptions } from '../../server/store/remote/wire.ts';
 import {
   type Answerer,
   type Gateway,

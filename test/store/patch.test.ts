@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { Stored } from '../../server/core/index.ts';
-import { patchInPlace } from '../../server/store/embedded/json-patch.ts';
+import { patchInPlace } from '../../server/store/fhir/json-patch.ts';
 
 test('a patch that doubles a list with every operation is invalid, before it exhausts the memory', () => {
   const patient = { resourceType: 'Patient', id: '1', name: [{ family: 'A' }] } as unknown as Stored;

@@ -4,7 +4,7 @@ import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { StoreResult } from '../../core/index.ts';
-import { failure } from './outcome.ts';
+import { failure } from '../fhir/outcome.ts';
 
 /** Bytes that are on the disk but belong to no resource yet. */
 export interface Upload {

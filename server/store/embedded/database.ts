@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { StoreResult } from '../../core/index.ts';
-import { failure } from './outcome.ts';
+import { failure } from '../fhir/outcome.ts';
 
 /** One SQLite connection with cached statements. Everything on it is synchronous, so nothing interleaves. */
 export interface Database {

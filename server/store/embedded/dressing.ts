@@ -10,7 +10,7 @@ import {
   type TransactionEntry,
   uuidV5,
 } from '../../core/index.ts';
-import { failure } from './outcome.ts';
+import { failure } from '../fhir/outcome.ts';
 
 /** Medplum's own limits are 50 writes and 1 MB; these keep a distance (stores.md 7, rule 9). */
 const MEDPLUM_CAPABILITIES: StoreCapabilities = {

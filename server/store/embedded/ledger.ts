@@ -10,12 +10,13 @@ import type {
   StoreFailure,
   StoreResult,
 } from '../../core/index.ts';
+import { isKeptType } from '../fhir/definitions.ts';
+import { failure, stale } from '../fhir/outcome.ts';
+import { plainCopy } from '../fhir/plain-copy.ts';
+import type { Validate } from '../fhir/validate.ts';
 import type { Database } from './database.ts';
-import { isKeptType } from './definitions.ts';
 import { parseLocalReference } from './index-rows.ts';
-import { failure } from './outcome.ts';
 import { ANY_REFERENCE, literalReferences, type SearchIndex } from './search-index.ts';
-import type { Validate } from './validate.ts';
 
 /** The current row of a resource, deleted or not. */
 interface Row {
@@ -229,7 +230,7 @@ export function buildLedger(parts: {
       if (fault) return fault;
       const row = rowOf(plain.resourceType, plain.id);
       const current = row && !row.deleted ? row : undefined;
-      if (ifMatch !== undefined && String(current?.version) !== ifMatch) return staleVersion(plain.resourceType);
+      if (ifMatch !== undefined && String(current?.version) !== ifMatch) return stale(plain.resourceType);
       if (mustBeNew && current) return failure('conflict', `This ${plain.resourceType} exists already`);
       if (current && !isNewVersion) {
         const stored = contentOf(current.seq);
@@ -242,8 +243,8 @@ export function buildLedger(parts: {
     remove(type, id, { ifMatch }) {
       const row = rowOf(type, id);
       if (!row) return failure('not-found', `There is no such ${safeType(type)}`);
-      if (row.deleted) return ifMatch === undefined ? { ok: true, value: { rid: row.rid } } : staleVersion(type);
-      if (ifMatch !== undefined && String(row.version) !== ifMatch) return staleVersion(type);
+      if (row.deleted) return ifMatch === undefined ? { ok: true, value: { rid: row.rid } } : stale(type);
+      if (ifMatch !== undefined && String(row.version) !== ifMatch) return stale(type);
       const ms = nextMs();
       const { lastInsertRowid: seq } = prepare(
         "INSERT INTO version (rid, type, version, updated, method, content) VALUES (?, ?, ?, ?, 'DELETE', NULL)",
@@ -272,14 +273,8 @@ export function buildLedger(parts: {
   };
 }
 
-const staleVersion = (type: string) =>
-  failure('conflict', `This ${type} is no longer at the version given: read it again`);
-
 /** The type as it may be shown in an outcome: what a client made up is not repeated. */
 const safeType = (type: string): string => (isKeptType(type) ? type : 'resource');
-
-/** As JSON has it: no undefined members, and nothing shared with the caller. */
-const plainCopy = <T extends Resource>(resource: T): T => JSON.parse(JSON.stringify(resource));
 
 function stamp({ resourceType, id, meta, ...rest }: Resource & { id: string }, version: number, ms: number): Stored {
   const stamped = { ...meta, versionId: String(version), lastUpdated: new Date(ms).toISOString() };

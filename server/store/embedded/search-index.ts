@@ -1,6 +1,6 @@
 import type { Resource } from '@medplum/fhirtypes';
+import type { Parameter, Parameters } from '../fhir/definitions.ts';
 import type { Database } from './database.ts';
-import type { Parameter, Parameters } from './definitions.ts';
 import { type IndexRow, indexRows, parseLocalReference } from './index-rows.ts';
 
 /** The index tables, kept in step with the current version of each resource, inside the transaction that writes it. */

@@ -1,7 +1,8 @@
+import type { Span } from '../fhir/dates.ts';
+import type { Parameter } from '../fhir/definitions.ts';
+import type { Condition, DateValue, SearchRequest, SortKey } from '../fhir/search-request.ts';
 import { inTime } from './database.ts';
-import type { Parameter } from './definitions.ts';
-import { fold, type Span } from './index-rows.ts';
-import type { Condition, DateValue, SearchRequest, SortKey } from './search-request.ts';
+import { fold } from './index-rows.ts';
 
 /** SQL text with its values. The text depends on the shape of the search alone, so that statements are found again. */
 export interface Sql {

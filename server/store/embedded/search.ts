@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock, SearchBounds, SearchPage, Stored, StoreFailure, StoreResult } from '../../core/index.ts';
+import type { Parameters } from '../fhir/definitions.ts';
+import { failure } from '../fhir/outcome.ts';
+import { type Inclusion, parseSearch, type SearchRequest } from '../fhir/search-request.ts';
+import { subset } from '../fhir/subset.ts';
 import { type Database, inTime } from './database.ts';
-import type { Parameters } from './definitions.ts';
 import type { Ledger } from './ledger.ts';
-import { failure } from './outcome.ts';
 import type { SearchIndex } from './search-index.ts';
-import { type Inclusion, parseSearch, type SearchRequest } from './search-request.ts';
 import { compiler } from './search-sql.ts';
-import { subset } from './subset.ts';
 
 export interface Search {
   /** One page. `next` comes from the page before, with the same type and query. */

@@ -15,16 +15,16 @@ import type {
   StoreResult,
   TransactionEntry,
 } from '../../core/index.ts';
+import { buildParameters, loadDefinitions, type Parameters } from '../fhir/definitions.ts';
+import { patchInPlace } from '../fhir/json-patch.ts';
+import { binaryRefusal, failure } from '../fhir/outcome.ts';
+import { buildValidation, type Validate } from '../fhir/validate.ts';
 import { type BinaryFiles, holdBinaries, openBinaryFiles } from './binaries.ts';
 import { type Database, openDatabase, sqliteCode } from './database.ts';
-import { buildParameters, loadDefinitions, type Parameters } from './definitions.ts';
-import { patchInPlace } from './json-patch.ts';
 import { buildLedger, type Change, type Ledger } from './ledger.ts';
-import { failure } from './outcome.ts';
 import { buildSearch, type Search } from './search.ts';
 import { openSearchIndex } from './search-index.ts';
 import { type RunTransaction, transactionRunner } from './transaction.ts';
-import { buildValidation, type Validate } from './validate.ts';
 
 export interface EmbeddedOptions {
   /**
@@ -309,9 +309,3 @@ interface BinaryRow {
 const done: StoreResult<void> = { ok: true, value: undefined };
 
 const none: StoreResult<Stored[]> = { ok: true, value: [] };
-
-const binaryRefusal = failure(
-  'not-supported',
-  'The bytes of a Binary are streamed, not sent inside JSON',
-  'Binary.data',
-);

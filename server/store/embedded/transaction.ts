@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Resource } from '@medplum/fhirtypes';
 import type { StoreCapabilities, Stored, StoreFailure, StoreResult, TransactionEntry } from '../../core/index.ts';
+import { failure } from '../fhir/outcome.ts';
 import type { Ledger } from './ledger.ts';
-import { failure } from './outcome.ts';
 
 export type RunTransaction = (entries: readonly TransactionEntry[]) => StoreResult<readonly (Stored | undefined)[]>;
 

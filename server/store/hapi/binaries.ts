@@ -2,19 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { request } from 'undici';
 import type { StoredBinary, StoreResult } from '../../core/index.ts';
-import { failure } from '../embedded/outcome.ts';
-import { Meter } from './meter.ts';
-import { headerOf } from './recorder.ts';
+import { failure } from '../fhir/outcome.ts';
+import { Meter } from '../remote/meter.ts';
+import { headerOf } from '../remote/recorder.ts';
+import { unknownOutcome } from '../remote/wire.ts';
+import type { HapiWire } from './client.ts';
 import { refusalOf } from './refusals.ts';
 import { versionOf } from './resources.ts';
-import { unknownOutcome, type Wire } from './wire.ts';
 
 /**
  * Streams bytes into a Binary under an id of our choice, so that a lost answer can be asked after. What HAPI does with
  * them is its own affair: it reads a file whole before it stores it.
  */
 export async function putBinary(
-  wire: Wire,
+  wire: HapiWire,
   source: Readable,
   about: { contentType: string; id?: string; securityContext?: string; maxBytes?: number },
 ): Promise<StoreResult<StoredBinary>> {
@@ -59,7 +60,7 @@ export async function putBinary(
 }
 
 /** Opens the bytes of a Binary, uncompressed, so that their length is known before they come. */
-export async function openBinary(wire: Wire, id: string) {
+export async function openBinary(wire: HapiWire, id: string) {
   const line = await wire.openLine();
   if (!line.ok) return line;
   const { dispatcher, heard, signal, done } = line.value;

@@ -1,7 +1,7 @@
 import type { Parameters } from '@medplum/fhirtypes';
 import type { ResourceType, StoreResult } from '../../core/index.ts';
-import { failure } from '../embedded/outcome.ts';
-import type { Wire } from './wire.ts';
+import { failure } from '../fhir/outcome.ts';
+import type { HapiWire } from './client.ts';
 
 /** At one time: HAPI takes about a second for a hundred. */
 const MOST = 1_000;
@@ -10,7 +10,7 @@ const MOST = 1_000;
  * Drops the versions of a resource before its last, by HAPI's own operation, which a server offers only when told to.
  * Source: HAPI `$expunge`, hapi.fhir.expunge_enabled; measured on 8.8.0
  */
-export async function expungeVersions(wire: Wire, type: ResourceType, id: string): Promise<StoreResult<void>> {
+export async function expungeVersions(wire: HapiWire, type: ResourceType, id: string): Promise<StoreResult<void>> {
   const body: Parameters = {
     resourceType: 'Parameters',
     parameter: [

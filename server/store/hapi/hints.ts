@@ -1,10 +1,10 @@
 import type { Subscription } from '@medplum/fhirtypes';
 import type { Clock, HintRequest, StoreFailure, StoreResult } from '../../core/index.ts';
-import { failure } from '../embedded/outcome.ts';
+import { failure } from '../fhir/outcome.ts';
+import type { HapiWire } from './client.ts';
 import { refusalOf } from './refusals.ts';
 import { storedOf } from './resources.ts';
 import { FRESH } from './searches.ts';
-import type { Wire } from './wire.ts';
 
 const ID = 'ers-fhir-hint';
 const PATIENCE_MS = 30_000;
@@ -16,7 +16,7 @@ const LOOK_EVERY_MS = 500;
  * Source: FHIR R4 Subscription; the notification has no payload, so nothing of a patient travels
  */
 export async function installHint(
-  wire: Wire,
+  wire: HapiWire,
   { criteria, endpoint, secret }: HintRequest,
   clock: Clock,
 ): Promise<StoreResult<void>> {

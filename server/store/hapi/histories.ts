@@ -1,9 +1,10 @@
 import type { HistoryEntry, HistoryPage, ResourceType, StoreResult } from '../../core/index.ts';
-import { failure } from '../embedded/outcome.ts';
+import { failure } from '../fhir/outcome.ts';
+import { isBundle, nextQueryOf } from '../remote/bundles.ts';
+import type { HapiWire } from './client.ts';
 import { refusalOf } from './refusals.ts';
-import { historyEntryOf, isBundle, nextQueryOf } from './resources.ts';
+import { historyEntryOf } from './resources.ts';
 import { FRESH } from './searches.ts';
-import type { Wire } from './wire.ts';
 
 const DEFAULT_COUNT = 50;
 
@@ -12,7 +13,7 @@ const DEFAULT_COUNT = 50;
  * may repeat a version, but none is skipped.
  */
 export async function historyPage(
-  wire: Wire,
+  wire: HapiWire,
   type: ResourceType,
   id: string | undefined,
   { since, count = DEFAULT_COUNT, next }: { since?: string; count?: number; next?: string },
@@ -52,7 +53,7 @@ export async function historyPage(
 }
 
 /** HAPI leaves the time of a deletion out of histories, but says it to who asks for that version. */
-async function deletedAt(wire: Wire, { type, id, versionId }: Pick<HistoryEntry, 'type' | 'id' | 'versionId'>) {
+async function deletedAt(wire: HapiWire, { type, id, versionId }: Pick<HistoryEntry, 'type' | 'id' | 'versionId'>) {
   const asked = await wire.ask('read', (client, options) =>
     client.vread({ resourceType: type, id, version: versionId, options }),
   );

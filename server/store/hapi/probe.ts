@@ -3,13 +3,16 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { Basic, Bundle, CapabilityStatement, SearchParameter } from '@medplum/fhirtypes';
 import type { Clock, StoreFailure, StoreResult } from '../../core/index.ts';
-import { failure } from '../embedded/outcome.ts';
+import { failure } from '../fhir/outcome.ts';
+import { isBundle } from '../remote/bundles.ts';
+import { ifMatchOf } from '../remote/transaction.ts';
+import type { Answer } from '../remote/wire.ts';
 import { openBinary, putBinary } from './binaries.ts';
-import { isBundle, storedOf } from './resources.ts';
+import type { HapiWire } from './client.ts';
+import { storedOf } from './resources.ts';
 import { installSearchParameters } from './search-parameters.ts';
 import { FRESH } from './searches.ts';
-import { ifMatchOf, NO_VERSION } from './transaction.ts';
-import type { Answer, Wire } from './wire.ts';
+import { NO_VERSION } from './transaction.ts';
 
 const PROBE: Basic & { id: string } = {
   resourceType: 'Basic',
@@ -22,7 +25,11 @@ const PROBE_SYSTEM = 'https://ers-fhir.example/Id/probe';
  * Asks the server for every promise on which the engine rests, and answers with the first that it does not keep and what
  * to change. Leaves one Basic behind. Source: stores.md 4, 5b
  */
-export async function probe(wire: Wire, custom: readonly SearchParameter[], clock: Clock): Promise<StoreResult<void>> {
+export async function probe(
+  wire: HapiWire,
+  custom: readonly SearchParameter[],
+  clock: Clock,
+): Promise<StoreResult<void>> {
   const steps = [isR4, takesClientIds, keepsVersions, isAtomic, keepsReferences, keepsTypeHistory, keepsFiles];
   for (const step of steps) {
     const fault = await step(wire);
@@ -35,7 +42,7 @@ const broken = (text: string): StoreFailure => failure('not-supported', text);
 
 const METADATA = 'metadata?_elements=software,fhirVersion';
 
-async function isR4(wire: Wire): Promise<StoreFailure | undefined> {
+async function isR4(wire: HapiWire): Promise<StoreFailure | undefined> {
   const asked = await wire.ask('read', (client, options) => client.request(METADATA, { options }));
   if (!asked.ok) return failure('unavailable', 'STORE_URL: no server answers there. Start it, or correct the address');
   const { status, body } = asked.value;
@@ -53,7 +60,7 @@ async function isR4(wire: Wire): Promise<StoreFailure | undefined> {
   return undefined;
 }
 
-async function takesClientIds(wire: Wire): Promise<StoreFailure | undefined> {
+async function takesClientIds(wire: HapiWire): Promise<StoreFailure | undefined> {
   const put = await putProbe(wire, {});
   if (!put.ok) return put;
   return put.value.status < 300
@@ -61,7 +68,7 @@ async function takesClientIds(wire: Wire): Promise<StoreFailure | undefined> {
     : broken('The store refuses ids that a client chooses: set hapi.fhir.client_id_strategy to ALPHANUMERIC');
 }
 
-async function keepsVersions(wire: Wire): Promise<StoreFailure | undefined> {
+async function keepsVersions(wire: HapiWire): Promise<StoreFailure | undefined> {
   for (const version of ['999999', NO_VERSION]) {
     const put = await putProbe(wire, { 'if-match': ifMatchOf(version) });
     if (!put.ok) return put;
@@ -73,7 +80,7 @@ async function keepsVersions(wire: Wire): Promise<StoreFailure | undefined> {
   return undefined;
 }
 
-const putProbe = (wire: Wire, headers: Readonly<Record<string, string>>): Promise<StoreResult<Answer>> =>
+const putProbe = (wire: HapiWire, headers: Readonly<Record<string, string>>): Promise<StoreResult<Answer>> =>
   wire.ask(
     'repeatable-write',
     (client, options) => client.update({ resourceType: 'Basic', id: PROBE.id, body: PROBE as never, options }),
@@ -81,7 +88,7 @@ const putProbe = (wire: Wire, headers: Readonly<Record<string, string>>): Promis
   );
 
 /** A transaction whose second entry has to fail, and then a look for its first. */
-async function isAtomic(wire: Wire): Promise<StoreFailure | undefined> {
+async function isAtomic(wire: HapiWire): Promise<StoreFailure | undefined> {
   const value = randomUUID();
   const stray: Basic = { resourceType: 'Basic', code: PROBE.code, identifier: [{ system: PROBE_SYSTEM, value }] };
   const bundle: Bundle = {
@@ -113,7 +120,7 @@ async function isAtomic(wire: Wire): Promise<StoreFailure | undefined> {
     : broken('The store does not undo a transaction that fails: it needs a database with transactions behind it');
 }
 
-async function keepsReferences(wire: Wire): Promise<StoreFailure | undefined> {
+async function keepsReferences(wire: HapiWire): Promise<StoreFailure | undefined> {
   const lost = { ...PROBE, id: undefined, subject: { reference: `Patient/ers-fhir-${randomUUID()}` } };
   const made = await wire.ask('write', (client, options) =>
     client.create({ resourceType: 'Basic', body: lost as never, options }),
@@ -128,7 +135,7 @@ async function keepsReferences(wire: Wire): Promise<StoreFailure | undefined> {
   );
 }
 
-async function keepsTypeHistory(wire: Wire): Promise<StoreFailure | undefined> {
+async function keepsTypeHistory(wire: HapiWire): Promise<StoreFailure | undefined> {
   const asked = await wire.ask(
     'read',
     (client, options) => client.request('Basic/_history?_count=1', { options }),
@@ -141,7 +148,7 @@ async function keepsTypeHistory(wire: Wire): Promise<StoreFailure | undefined> {
 }
 
 /** Raw bytes there and back, of a media type that HAPI could take for a resource. */
-async function keepsFiles(wire: Wire): Promise<StoreFailure | undefined> {
+async function keepsFiles(wire: HapiWire): Promise<StoreFailure | undefined> {
   const bytes = Buffer.from('{"probe":true}');
   const about = { id: 'ers-fhir-probe', contentType: 'application/fhir+json' };
   const put = await putBinary(wire, Readable.from([bytes]), about);

@@ -1,8 +1,8 @@
 import type { Stored, StoreFailure } from '../../core/index.ts';
-import type { Parameters } from '../embedded/definitions.ts';
-import { failure } from '../embedded/outcome.ts';
-import { parseSearch } from '../embedded/search-request.ts';
-import { subset } from '../embedded/subset.ts';
+import type { Parameters } from '../fhir/definitions.ts';
+import { failure } from '../fhir/outcome.ts';
+import { parseSearch } from '../fhir/search-request.ts';
+import { subset } from '../fhir/subset.ts';
 
 /** A search as HAPI is to be asked. */
 export interface HapiQuery {

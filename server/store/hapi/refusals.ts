@@ -1,7 +1,7 @@
 import type { StoreFailure } from '../../core/index.ts';
-import { failure } from '../embedded/outcome.ts';
-import type { Answer } from './wire.ts';
-import { unknownOutcome } from './wire.ts';
+import { failure } from '../fhir/outcome.ts';
+import type { Answer } from '../remote/wire.ts';
+import { unknownOutcome } from '../remote/wire.ts';
 
 /** HAPI's own numbers of what went wrong, where we know better words. Source: stores.md 5b, measured on 8.8.0 */
 const TEXTS: Readonly<Record<string, string>> = {

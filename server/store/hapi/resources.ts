@@ -1,32 +1,16 @@
-import type { Bundle, BundleEntry, Resource } from '@medplum/fhirtypes';
+import type { BundleEntry, Resource } from '@medplum/fhirtypes';
 import type { HistoryEntry, ResourceType, Stored } from '../../core/index.ts';
+import { isStored } from '../remote/bundles.ts';
 
 /**
  * A resource as the rest of the product expects it. HAPI notes the id of the request that wrote a version as the fragment
  * of `meta.source`: that is no content, and would make two reads of one thing differ.
  */
 export function storedOf<T extends Resource = Resource>(body: unknown): Stored<T> | undefined {
-  if (typeof body !== 'object' || body === null || !('resourceType' in body)) return undefined;
-  const resource = body as Stored<T>;
-  if (resource.id === undefined || resource.meta?.versionId === undefined) return undefined;
-  const { source, ...meta } = resource.meta;
+  if (!isStored<T>(body)) return undefined;
+  const { source, ...meta } = body.meta;
   const own = source?.replace(/#.*$/, '');
-  return { ...resource, meta: own ? { ...meta, source: own } : meta } as Stored<T>;
-}
-
-export const isBundle = (body: unknown): body is Bundle =>
-  typeof body === 'object' && body !== null && 'resourceType' in body && body.resourceType === 'Bundle';
-
-export const resourcesOf = (bundle: Bundle, mode: 'match' | 'include'): Stored[] =>
-  (bundle.entry ?? []).flatMap((entry) => {
-    const stored = (entry.search?.mode ?? 'match') === mode ? storedOf(entry.resource) : undefined;
-    return stored ? [stored] : [];
-  });
-
-/** What follows the question mark in the link to the next page: the server's name for itself may not be ours. */
-export function nextQueryOf(bundle: Bundle): string | undefined {
-  const url = bundle.link?.find(({ relation }) => relation === 'next')?.url;
-  return url === undefined ? undefined : url.slice(url.indexOf('?') + 1);
+  return { ...body, meta: own ? { ...meta, source: own } : meta } as Stored<T>;
 }
 
 /** An ETag, or what HAPI calls one inside a bundle (`1`, `W/"1"`). */

@@ -1,10 +1,10 @@
 import { deepEquals } from '@medplum/core';
 import type { SearchParameter } from '@medplum/fhirtypes';
 import type { Clock, StoreFailure, StoreResult } from '../../core/index.ts';
-import { failure } from '../embedded/outcome.ts';
+import { failure } from '../fhir/outcome.ts';
+import type { HapiWire } from './client.ts';
 import { storedOf } from './resources.ts';
 import { FRESH } from './searches.ts';
-import type { Wire } from './wire.ts';
 
 /** HAPI's nodes look for new parameters once a minute; the one that took them, at once. */
 const PATIENCE_MS = 90_000;
@@ -17,7 +17,7 @@ const EXAMPLE: Readonly<Record<string, string>> = { date: 'gt1900-01-01', refere
  * they are as a publication, or HAPI would not index them; what it held before is indexed by its own background job.
  */
 export async function installSearchParameters(
-  wire: Wire,
+  wire: HapiWire,
   custom: readonly SearchParameter[],
   clock: Clock,
 ): Promise<StoreResult<void>> {
@@ -47,7 +47,7 @@ export async function installSearchParameters(
 const questionsOf = ({ base, code, type }: SearchParameter): string[] =>
   base.map((resourceType) => `${resourceType}?${code}=${EXAMPLE[type] ?? 'ers-fhir-none'}`);
 
-async function install(wire: Wire, { meta: _, ...definition }: SearchParameter): Promise<StoreFailure | undefined> {
+async function install(wire: HapiWire, { meta: _, ...definition }: SearchParameter): Promise<StoreFailure | undefined> {
   const id = `ers-fhir-${definition.id ?? definition.code}`;
   const wanted: SearchParameter & { id: string } = { ...definition, id, status: 'active' };
   const held = await wire.ask('read', (client, options) => client.request(`SearchParameter/${id}`, { options }), FRESH);

@@ -1,10 +1,11 @@
 import type { ResourceType, SearchPage, Stored, StoreFailure, StoreResult } from '../../core/index.ts';
-import type { Parameters } from '../embedded/definitions.ts';
-import { failure } from '../embedded/outcome.ts';
+import type { Parameters } from '../fhir/definitions.ts';
+import { failure } from '../fhir/outcome.ts';
+import { isBundle, nextQueryOf, resourcesOf } from '../remote/bundles.ts';
+import type { HapiWire } from './client.ts';
 import { hapiQuery, isPageMark, withCount } from './queries.ts';
 import { refusalOf } from './refusals.ts';
-import { isBundle, nextQueryOf, resourcesOf } from './resources.ts';
-import type { Wire } from './wire.ts';
+import { storedOf } from './resources.ts';
 
 /** HAPI answers the same search from its cache for a minute, unless told not to. `no-store` would drop includes. */
 export const FRESH = { 'cache-control': 'no-cache' } as const;
@@ -24,7 +25,7 @@ interface Part {
  * identifier stands in a URL. The search that HAPI holds fixes which resources match, so pages neither skip nor repeat.
  */
 export async function searchPage(
-  wire: Wire,
+  wire: HapiWire,
   known: Parameters,
   type: ResourceType,
   query: string,
@@ -66,7 +67,7 @@ export async function searchPage(
 
 /** All that meet a condition which the store itself makes up; no check, no page left out. */
 export async function allMatches(
-  wire: Wire,
+  wire: HapiWire,
   type: ResourceType,
   parameters: Readonly<Record<string, string[]>>,
 ): Promise<StoreResult<readonly Stored[]>> {
@@ -83,7 +84,7 @@ export async function allMatches(
   return { ok: true, value: matches };
 }
 
-const searchFirst = (wire: Wire, type: ResourceType, searchParams: Record<string, string[]>) =>
+const searchFirst = (wire: HapiWire, type: ResourceType, searchParams: Record<string, string[]>) =>
   part(
     wire.ask(
       'read',
@@ -94,7 +95,7 @@ const searchFirst = (wire: Wire, type: ResourceType, searchParams: Record<string
     type,
   );
 
-const readOn = (wire: Wire, mark: string, count: number) =>
+const readOn = (wire: HapiWire, mark: string, count: number) =>
   part(
     wire.ask(
       'read',
@@ -104,7 +105,7 @@ const readOn = (wire: Wire, mark: string, count: number) =>
     'page',
   );
 
-async function part(asked: ReturnType<Wire['ask']>, type: string): Promise<Part | StoreFailure> {
+async function part(asked: ReturnType<HapiWire['ask']>, type: string): Promise<Part | StoreFailure> {
   const answer = await asked;
   if (!answer.ok) return answer;
   const { status, body } = answer.value;
@@ -112,8 +113,8 @@ async function part(asked: ReturnType<Wire['ask']>, type: string): Promise<Part 
   if (status !== 200) return refusalOf(answer.value, type);
   if (!isBundle(body)) return failure('unavailable', 'The store answered a search with something else than a Bundle');
   return {
-    matches: resourcesOf(body, 'match'),
-    includes: resourcesOf(body, 'include'),
+    matches: resourcesOf(body, 'match', storedOf),
+    includes: resourcesOf(body, 'include', storedOf),
     total: body.total,
     next: nextQueryOf(body),
   };

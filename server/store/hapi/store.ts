@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Resource, SearchParameter } from '@medplum/fhirtypes';
+import type { Client } from 'fhir-kit-client';
 import type {
   HintRequest,
   HistoryPage,
@@ -14,20 +15,23 @@ import type {
   StoreResult,
   TransactionEntry,
 } from '../../core/index.ts';
-import { buildParameters, loadDefinitions, type Parameters } from '../embedded/definitions.ts';
-import { patchInPlace } from '../embedded/json-patch.ts';
-import { failure } from '../embedded/outcome.ts';
-import { buildValidation, type Validate } from '../embedded/validate.ts';
+import { buildParameters, loadDefinitions, type Parameters } from '../fhir/definitions.ts';
+import { binaryRefusal, failure, stale } from '../fhir/outcome.ts';
+import { buildValidation, type Validate } from '../fhir/validate.ts';
+import { isBundle } from '../remote/bundles.ts';
+import { RemoteStore, TRIES } from '../remote/remote-store.ts';
+import { changesOf, checkShape, ifMatchOf, placeOf, storedBy } from '../remote/transaction.ts';
+import { type Answer, unknownOutcome, type WireOptions } from '../remote/wire.ts';
 import { openBinary, putBinary } from './binaries.ts';
+import { type HapiWire, openHapiWire } from './client.ts';
 import { expungeVersions } from './expunge.ts';
 import { installHint } from './hints.ts';
 import { historyPage } from './histories.ts';
 import { probe } from './probe.ts';
 import { refusalOf } from './refusals.ts';
-import { isBundle, storedOf } from './resources.ts';
+import { storedOf } from './resources.ts';
 import { allMatches, FRESH, searchPage } from './searches.ts';
-import { bundleOf, checkShape, ifMatchOf, madeByMistake, placeOf, storedBy } from './transaction.ts';
-import { type Answer, openWire, unknownOutcome, type Wire, type WireOptions } from './wire.ts';
+import { bundleOf, madeByMistake } from './transaction.ts';
 
 export interface HapiOptions extends WireOptions {
   /** Beside those of base R4; the probe installs them. */
@@ -44,9 +48,6 @@ const HAPI_CAPABILITIES: StoreCapabilities = {
   maxTransactionBytes: 8 * 1024 * 1024,
 };
 
-/** How often something is tried that another writer undid. */
-const TRIES = 6;
-
 const WHOLE = { prefer: 'return=representation' } as const;
 
 let validation: Validate | undefined;
@@ -55,50 +56,35 @@ let validation: Validate | undefined;
 export function connectHapi(options: HapiOptions): Store {
   loadDefinitions();
   validation ??= buildValidation();
-  const custom = options.searchParameters ?? [];
-  return new HapiStore(openWire(options), buildParameters(custom), custom, options, validation);
+  return new HapiStore(openHapiWire(options), options.searchParameters ?? [], options, validation);
 }
 
-type Change = { readonly type: ResourceType; readonly id: string };
-
-class HapiStore implements Store {
+class HapiStore extends RemoteStore<Client> implements Store {
   readonly capabilities = HAPI_CAPABILITIES;
-  readonly #wire: Wire;
   readonly #parameters: Parameters;
   readonly #custom: readonly SearchParameter[];
   readonly #clock: HapiOptions['clock'];
-  readonly #random: () => number;
-  readonly #validate: Validate;
-  readonly #listeners = new Set<(change: Change) => void>();
 
-  constructor(
-    wire: Wire,
-    parameters: Parameters,
-    custom: readonly SearchParameter[],
-    { clock, random }: HapiOptions,
-    validate: Validate,
-  ) {
-    this.#wire = wire;
-    this.#parameters = parameters;
+  constructor(wire: HapiWire, custom: readonly SearchParameter[], { clock, random }: HapiOptions, validate: Validate) {
+    super({ wire, clock, random, validate });
+    this.#parameters = buildParameters(custom);
     this.#custom = custom;
     this.#clock = clock;
-    this.#random = random;
-    this.#validate = validate;
   }
 
   probe(): Promise<StoreResult<void>> {
-    return probe(this.#wire, this.#custom, this.#clock);
+    return probe(this.wire, this.#custom, this.#clock);
   }
 
   async read<K extends ResourceType>(type: K, id: string): Promise<StoreResult<Stored<ResourceOf<K>>>> {
     // The bytes of a file are not wanted here, and could be 100 MB.
     const only = type === 'Binary' ? '?_elements=contentType,securityContext' : '';
-    const read = await this.#wire.ask(
+    const read = await this.wire.ask(
       'read',
       (client, options) => client.request(`${type}/${encodeURIComponent(id)}${only}`, { options }),
       FRESH,
     );
-    const stored = resourceIn<ResourceOf<K>>(read, type);
+    const stored = this.resourceIn<ResourceOf<K>>(read, type);
     return stored.ok && only !== '' ? { ok: true, value: withoutMark(stored.value) } : stored;
   }
 
@@ -109,13 +95,13 @@ class HapiStore implements Store {
   ): Promise<StoreResult<Stored<ResourceOf<K>>>> {
     const noSuch = failure('not-found', `There is no such version of this ${type}`);
     if (!/^[1-9]\d{0,14}$/.test(versionId)) return noSuch;
-    const read = await this.#wire.ask(
+    const read = await this.wire.ask(
       'read',
       (client, options) =>
         client.vread({ resourceType: type, id: encodeURIComponent(id), version: versionId, options }),
       FRESH,
     );
-    const stored = resourceIn<ResourceOf<K>>(read, type);
+    const stored = this.resourceIn<ResourceOf<K>>(read, type);
     return !stored.ok && stored.code === 'not-found' ? noSuch : stored;
   }
 
@@ -124,16 +110,16 @@ class HapiStore implements Store {
     id: string | undefined,
     page: { since?: string; count?: number; next?: string },
   ): Promise<StoreResult<HistoryPage>> {
-    return historyPage(this.#wire, type, id, page);
+    return historyPage(this.wire, type, id, page);
   }
 
   search(type: ResourceType, query: string, next?: string): Promise<StoreResult<SearchPage>> {
-    return searchPage(this.#wire, this.#parameters, type, query, next);
+    return searchPage(this.wire, this.#parameters, type, query, next);
   }
 
   async findByIdentifier<K extends ResourceType>(type: K, system: string, value: string) {
     const identifier = `${system}|${value}`.replaceAll(/[\\,]/g, '\\$&');
-    return (await allMatches(this.#wire, type, { identifier: [identifier] })) as StoreResult<
+    return (await allMatches(this.wire, type, { identifier: [identifier] })) as StoreResult<
       readonly Stored<ResourceOf<K>>[]
     >;
   }
@@ -144,22 +130,25 @@ class HapiStore implements Store {
   ): Promise<StoreResult<{ resource: Stored<T>; created: boolean }>> {
     const type = resource.resourceType;
     if (type === 'Binary') return binaryRefusal;
-    const { id: _, ...body } = plainCopy(resource);
-    const fault = this.#validate({ ...body, id: 'new' } as unknown as Resource);
-    if (fault) return fault;
+    const body = this.newBody(resource);
+    if (!body.ok) return body;
     const condition: Readonly<Record<string, string>> =
       ifNoneExist === undefined ? {} : { 'if-none-exist': ifNoneExist };
     const effect = ifNoneExist === undefined ? 'write' : 'repeatable-write';
-    const made = await this.#undisturbed(() =>
-      this.#wire.ask(effect, (client, options) => client.create({ resourceType: type, body: body as never, options }), {
-        ...WHOLE,
-        ...condition,
-      }),
+    const made = await this.undisturbed(() =>
+      this.wire.ask(
+        effect,
+        (client, options) => client.create({ resourceType: type, body: body.value as never, options }),
+        {
+          ...WHOLE,
+          ...condition,
+        },
+      ),
     );
-    const stored = resourceIn<T>(made, type);
+    const stored = this.resourceIn<T>(made, type);
     if (!stored.ok) return stored;
     const created = made.ok && made.value.status === 201;
-    if (created) this.#tell([{ type, id: stored.value.id }]);
+    if (created) this.tell([{ type, id: stored.value.id }]);
     return { ok: true, value: { resource: stored.value, created } };
   }
 
@@ -169,58 +158,28 @@ class HapiStore implements Store {
   ): Promise<StoreResult<Stored<T>>> {
     const type = resource.resourceType;
     if (type === 'Binary') return binaryRefusal;
-    const body = plainCopy(resource);
-    const fault = this.#validate(body);
-    if (fault) return fault;
+    const body = this.wholeBody(resource);
+    if (!body.ok) return body;
     if (ifMatch !== undefined && !isVersion(ifMatch)) return stale(type);
     const put = () =>
-      this.#wire.ask(
+      this.wire.ask(
         'write',
-        (client, options) => client.update({ resourceType: type, id: resource.id, body: body as never, options }),
+        (client, options) => client.update({ resourceType: type, id: resource.id, body: body.value as never, options }),
         { ...WHOLE, ...(ifMatch === undefined ? {} : { 'if-match': ifMatchOf(ifMatch) }) },
       );
-    const written = await (ifMatch === undefined ? this.#undisturbed(put) : put());
+    const written = await (ifMatch === undefined ? this.undisturbed(put) : put());
     if (ifMatch !== undefined && written.ok && [409, 412].includes(written.value.status)) return stale(type);
-    const stored = resourceIn<T>(written, type);
+    const stored = this.resourceIn<T>(written, type);
     if (ifMatch !== undefined && written.ok && written.value.status === 201)
       return this.#undo([`${type}/${resource.id}`]);
-    if (stored.ok) this.#tell([{ type, id: resource.id }]);
+    if (stored.ok) this.tell([{ type, id: resource.id }]);
     return stored;
   }
 
-  /** Read, patched here, and put back: HAPI would not say which operation failed, nor check what comes of it. */
-  async patch<K extends ResourceType>(
-    type: K,
-    id: string,
-    operations: readonly unknown[],
-    { ifMatch }: { ifMatch?: string } = {},
-  ): Promise<StoreResult<Stored<ResourceOf<K>>>> {
-    if (type === 'Binary') return binaryRefusal;
-    for (let tries = 1; ; tries++) {
-      const read = await this.read(type, id);
-      if (!read.ok) return read;
-      const current = structuredClone(read.value) as Stored;
-      if (ifMatch !== undefined && ifMatch !== current.meta.versionId) return stale(type);
-      const version = current.meta.versionId;
-      const fault = patchInPlace(current, operations);
-      if (fault) return fault;
-      if (current.resourceType !== type || current.id !== id)
-        return failure('invalid', 'A patch cannot change the type or id of a resource', `${type}.id`);
-      const written = await this.update(current, { ifMatch: version });
-      const isOvertaken = !written.ok && written.code === 'conflict' && ifMatch === undefined;
-      if (!isOvertaken || tries >= TRIES) return written as StoreResult<Stored<ResourceOf<K>>>;
-      await this.#pause(tries);
-    }
-  }
-
-  /** HAPI does not heed If-Match on a deletion (measured, 8.8.0), so the version is looked at just before. */
   async remove(type: ResourceType, id: string, { ifMatch }: { ifMatch?: string } = {}): Promise<StoreResult<void>> {
-    if (ifMatch !== undefined) {
-      const read = await this.read(type, id);
-      if (!read.ok) return read.code === 'gone' ? stale(type) : read;
-      if (read.value.meta.versionId !== ifMatch) return stale(type);
-    }
-    const removed = await this.#wire.ask('repeatable-write', (client, options) =>
+    const refusal = await this.whyNotRemoved(type, id, ifMatch);
+    if (refusal) return refusal;
+    const removed = await this.wire.ask('repeatable-write', (client, options) =>
       client.delete({ resourceType: type, id: encodeURIComponent(id), options }),
     );
     if (!removed.ok) return removed;
@@ -229,7 +188,7 @@ class HapiStore implements Store {
     if (status >= 300) return refusalOf(removed.value, type);
     if (JSON.stringify(body ?? '').includes('SUCCESSFUL_DELETE_NOT_FOUND'))
       return failure('not-found', `There is no such ${type}`);
-    this.#tell([{ type, id }]);
+    this.tell([{ type, id }]);
     return { ok: true, value: undefined };
   }
 
@@ -239,7 +198,7 @@ class HapiStore implements Store {
     let tombstones: ReadonlyMap<string, string> = new Map();
     for (let tries = 1; ; tries++) {
       const bundle = bundleOf(entries, tombstones);
-      const sent = await this.#wire.ask(
+      const sent = await this.wire.ask(
         'write',
         (client, options) => client.transaction({ body: bundle as never, options }),
         WHOLE,
@@ -249,7 +208,7 @@ class HapiStore implements Store {
         const verdict = await this.#whyConflict(entries, tombstones);
         if (!verdict.ok) return verdict;
         tombstones = verdict.value;
-        await this.#pause(tries);
+        await this.pause(tries);
         continue;
       }
       return this.#concludeTransaction(entries, sent.value);
@@ -260,40 +219,36 @@ class HapiStore implements Store {
     source: Readable,
     about: { contentType: string; id?: string; securityContext?: string; maxBytes?: number },
   ): Promise<StoreResult<StoredBinary>> {
-    return putBinary(this.#wire, source, about);
+    return putBinary(this.wire, source, about);
   }
 
   openBinary(id: string) {
-    return openBinary(this.#wire, id);
+    return openBinary(this.wire, id);
   }
 
-  /** Tells of what this process wrote. What others write is found by state, a few seconds later (architecture 4). */
   sendHints(request: HintRequest): Promise<StoreResult<void>> {
-    return installHint(this.#wire, request, this.#clock);
+    return installHint(this.wire, request, this.#clock);
   }
 
   forgetVersions(type: ResourceType, id: string): Promise<StoreResult<void>> {
-    return expungeVersions(this.#wire, type, id);
+    return expungeVersions(this.wire, type, id);
   }
 
-  onChange(listener: (change: Change) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+  protected storedOf<T extends Resource>(body: unknown): Stored<T> | undefined {
+    return storedOf<T>(body);
   }
 
-  async close(): Promise<void> {
-    this.#listeners.clear();
-    await this.#wire.close();
+  protected refusalOf(answer: Answer, type: string): StoreFailure {
+    return refusalOf(answer, type);
   }
 
   #checkEntries(entries: readonly TransactionEntry[]): StoreFailure | undefined {
     for (const [index, entry] of entries.entries()) {
       if (entry.kind === 'delete') continue;
-      const resource = plainCopy(entry.kind === 'create' ? { ...entry.resource, id: 'new' } : entry.resource);
-      const fault = this.#validate(resource);
+      const fault = this.faultOf(entry);
       if (fault) return atEntry(fault, index);
       if (entry.kind === 'put' && entry.ifMatch !== undefined && !isVersion(entry.ifMatch))
-        return atEntry(stale(resource.resourceType), index);
+        return atEntry(stale(entry.resource.resourceType), index);
     }
     return undefined;
   }
@@ -310,7 +265,7 @@ class HapiStore implements Store {
     for (const [index, entry] of entries.entries()) {
       if (entry.kind !== 'put') continue;
       const { resourceType: type, id } = entry.resource;
-      const read = await this.#wire.ask(
+      const read = await this.wire.ask(
         'read',
         (client, options) => client.request(`${type}/${id}`, { options }),
         FRESH,
@@ -339,16 +294,10 @@ class HapiStore implements Store {
     if (!isBundle(answer.body)) return unknownOutcome;
     const mistakes = madeByMistake(entries, answer.body);
     if (mistakes.length > 0) return this.#undo(mistakes);
-    const stored = storedBy(entries, answer.body);
-    if (stored?.ok) {
-      const changes = entries.map((entry, index) =>
-        entry.kind === 'delete'
-          ? { type: entry.type, id: entry.id }
-          : { type: entry.resource.resourceType, id: stored.value[index]?.id ?? '' },
-      );
-      this.#tell(changes);
-    }
-    return stored ?? unknownOutcome;
+    const stored = storedBy(entries, answer.body, storedOf);
+    if (stored === undefined) return unknownOutcome;
+    this.tell(changesOf(entries, stored));
+    return { ok: true, value: stored };
   }
 
   /**
@@ -363,33 +312,6 @@ class HapiStore implements Store {
     }
     return failure('conflict', 'What was to be replaced is not here: read it again');
   }
-
-  /** Repeats a write that another one pushed aside (409): nothing was carried out, so nothing can be doubled. */
-  async #undisturbed(write: () => ReturnType<Wire['ask']>): ReturnType<Wire['ask']> {
-    for (let tries = 1; ; tries++) {
-      const written = await write();
-      if (!written.ok || written.value.status !== 409 || tries >= TRIES) return written;
-      await this.#pause(tries);
-    }
-  }
-
-  #pause(tries: number): Promise<void> {
-    return this.#clock.sleep(Math.round(20 * 2 ** tries * (0.5 + this.#random())));
-  }
-
-  #tell(changes: readonly Change[]): void {
-    queueMicrotask(() => {
-      for (const change of changes) for (const listener of this.#listeners) listener(change);
-    });
-  }
-}
-
-/** The resource in an answer, or why there is none. */
-function resourceIn<T extends Resource>(answer: StoreResult<Answer>, type: string): StoreResult<Stored<T>> {
-  if (!answer.ok) return answer;
-  if (answer.value.status >= 300) return refusalOf(answer.value, type);
-  const stored = storedOf<T>(answer.value.body);
-  return stored ? { ok: true, value: stored } : unknownOutcome;
 }
 
 /** Of a part that was asked for because the rest is bytes, nobody needs to be told that it is a part. */
@@ -399,13 +321,8 @@ function withoutMark<T extends Resource>({ meta, ...rest }: Stored<T>): Stored<T
   return { ...rest, meta: tag.length > 0 ? { ...others, tag } : others } as unknown as Stored<T>;
 }
 
-const plainCopy = <T extends Resource>(resource: T): T => JSON.parse(JSON.stringify(resource));
-
 /** Versions of HAPI are numbers; anything else cannot be the current one. */
 const isVersion = (text: string): boolean => /^[1-9]\d{0,14}$/.test(text);
-
-const stale = (type: string): StoreFailure =>
-  failure('conflict', `This ${type} is no longer at the version given: read it again`);
 
 function atEntry(fault: StoreFailure, index: number): StoreFailure {
   const issue = (fault.outcome?.issue ?? []).map((one) => ({
@@ -414,9 +331,3 @@ function atEntry(fault: StoreFailure, index: number): StoreFailure {
   }));
   return { ...fault, outcome: { resourceType: 'OperationOutcome', issue } };
 }
-
-const binaryRefusal = failure(
-  'not-supported',
-  'The bytes of a Binary are streamed, not sent inside JSON',
-  'Binary.data',
-);

@@ -1,5 +1,5 @@
 import { MedplumClient, OperationOutcomeError } from '@medplum/core';
-import { openLine, type Wire, type WireOptions } from '../hapi/wire.ts';
+import { openLine, type Wire, type WireOptions } from '../remote/wire.ts';
 
 /** The connection to one Medplum project. */
 export type MedplumWire = Wire<MedplumClient>;

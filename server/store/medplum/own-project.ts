@@ -1,5 +1,5 @@
 import type { StoreResult } from '../../core/index.ts';
-import { failure } from '../embedded/outcome.ts';
+import { failure } from '../fhir/outcome.ts';
 import type { MedplumWire } from './client.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type { StoreFailure } from '../../core/index.ts';
-import { failure } from '../embedded/outcome.ts';
-import { type Answer, unknownOutcome } from '../hapi/wire.ts';
+import { failure } from '../fhir/outcome.ts';
+import { type Answer, unknownOutcome } from '../remote/wire.ts';
 
 /**
  * What an answer that is no success means. Medplum's words may quote values; those of its limits are known and passed on.

@@ -1,5 +1,6 @@
 import type { Resource } from '@medplum/fhirtypes';
 import type { Stored } from '../../core/index.ts';
+import { isStored } from '../remote/bundles.ts';
 
 /** Notes of Medplum about who wrote what for whom; they are not of the resource that was written. */
 const NOTES = new Set(['author', 'project', 'compartment', 'account', 'accounts', 'onBehalfOf']);
@@ -9,11 +10,9 @@ const NOTES = new Set(['author', 'project', 'compartment', 'account', 'accounts'
  * Medplum turns `Binary/id` into an address that opens without authorisation, for an hour, whenever it is read.
  */
 export function storedOf<T extends Resource = Resource>(body: unknown): Stored<T> | undefined {
-  if (typeof body !== 'object' || body === null || !('resourceType' in body)) return undefined;
-  const resource = body as Stored<T>;
-  if (resource.id === undefined || resource.meta?.versionId === undefined) return undefined;
-  const meta = Object.fromEntries(Object.entries(resource.meta).filter(([name]) => !NOTES.has(name)));
-  return withoutSignatures({ ...resource, meta }) as Stored<T>;
+  if (!isStored<T>(body)) return undefined;
+  const meta = Object.fromEntries(Object.entries(body.meta).filter(([name]) => !NOTES.has(name)));
+  return withoutSignatures({ ...body, meta }) as Stored<T>;
 }
 
 const UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';

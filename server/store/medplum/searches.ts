@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import type { Bundle } from '@medplum/fhirtypes';
 import type { ResourceType, SearchPage, Stored, StoreFailure, StoreResult } from '../../core/index.ts';
-import type { Parameters } from '../embedded/definitions.ts';
-import { failure } from '../embedded/outcome.ts';
-import { parseSearch } from '../embedded/search-request.ts';
-import { subset } from '../embedded/subset.ts';
-import { isBundle, nextQueryOf } from '../hapi/resources.ts';
+import type { Parameters } from '../fhir/definitions.ts';
+import { failure } from '../fhir/outcome.ts';
+import { parseSearch } from '../fhir/search-request.ts';
+import { subset } from '../fhir/subset.ts';
+import { isBundle, nextQueryOf, resourcesOf } from '../remote/bundles.ts';
 import type { MedplumWire } from './client.ts';
 import type { OwnProject } from './own-project.ts';
 import { refusalOf } from './refusals.ts';
@@ -185,7 +184,13 @@ export class MedplumSearches {
     const ids = (body.entry ?? []).flatMap(({ search, resource }) =>
       (search?.mode ?? 'match') === 'match' && resource?.id !== undefined ? [resource.id] : [],
     );
-    return { ids, matches: ofMode(body, 'match'), includes: ofMode(body, 'include'), total: body.total, next };
+    return {
+      ids,
+      matches: resourcesOf(body, 'match', storedOf),
+      includes: resourcesOf(body, 'include', storedOf),
+      total: body.total,
+      next,
+    };
   }
 }
 
@@ -196,12 +201,6 @@ interface Opened {
 }
 
 const isFailure = (value: object): value is StoreFailure => 'ok' in value;
-
-const ofMode = (bundle: Bundle, mode: 'match' | 'include'): Stored[] =>
-  (bundle.entry ?? []).flatMap((entry) => {
-    const stored = (entry.search?.mode ?? 'match') === mode ? storedOf(entry.resource) : undefined;
-    return stored ? [stored] : [];
-  });
 
 const askedOf = (query: string): [string, string][] =>
   [...new URLSearchParams(query)].filter(([name, value]) => value !== '' && !OWN.has(name));

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { StoreFailure } from '../../core/index.ts';
-import { failure } from '../embedded/outcome.ts';
+import { failure } from '../fhir/outcome.ts';
 
 /** Counts and hashes what goes through, and breaks off where it is too long. */
 export class Meter {

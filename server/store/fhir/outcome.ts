@@ -25,6 +25,16 @@ export function failure(code: StoreFailureCode, text: string, expression?: strin
   ]);
 }
 
+/** What is to be replaced is not what the caller has read. */
+export const stale = (type: string): StoreFailure =>
+  failure('conflict', `This ${type} is no longer at the version given: read it again`);
+
+export const binaryRefusal: StoreFailure = failure(
+  'not-supported',
+  'The bytes of a Binary are streamed, not sent inside JSON',
+  'Binary.data',
+);
+
 export function failureOf(code: StoreFailureCode, issue: OperationOutcomeIssue[]): StoreFailure {
   const outcome: OperationOutcome = { resourceType: 'OperationOutcome', issue };
   return { ok: false, code, outcome };

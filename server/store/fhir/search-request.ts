@@ -1,7 +1,7 @@
 import { splitSearchOnComma } from '@medplum/core';
 import type { StoreFailure } from '../../core/index.ts';
+import { parseDate, type Span } from './dates.ts';
 import { isKeptType, KEPT_TYPES, type Parameter, type Parameters } from './definitions.ts';
-import { parseDate, type Span } from './index-rows.ts';
 import { failure } from './outcome.ts';
 
 /** A search, read and checked: everything in it names a parameter that exists. */

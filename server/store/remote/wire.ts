@@ -1,7 +1,6 @@
-import { Client } from 'fhir-kit-client';
 import { Agent, type Dispatcher, Dispatcher1Wrapper } from 'undici';
 import { backoffMs, type Clock, type StoreFailure, type StoreResult } from '../../core/index.ts';
-import { failure } from '../embedded/outcome.ts';
+import { failure } from '../fhir/outcome.ts';
 import { Places } from './places.ts';
 import { type Heard, headerOf, recorded } from './recorder.ts';
 
@@ -49,7 +48,7 @@ export interface WireLimits {
 const LIMITS: WireLimits = { parallel: 32, callMs: 30_000, fileMs: 600_000, attempts: 4 };
 
 /** The connection to one FHIR server, through a client library `C`. */
-export interface Wire<C = Client> {
+export interface Wire<C> {
   readonly baseUrl: string;
   /** Headers that let us in, for what the library cannot do. */
   authorization(): Readonly<Record<string, string>>;
@@ -77,25 +76,6 @@ export interface Library<C> {
   authorization(client: C): Readonly<Record<string, string>>;
   /** The body of an answer that the library throws as an error; undefined: the error is no answer. */
   answerIn(error: unknown): { readonly body: unknown } | undefined;
-}
-
-/** HAPI, through fhir-kit-client. */
-export function openWire(options: WireOptions): Wire {
-  const { baseUrl, credentials } = options;
-  const authorization: Readonly<Record<string, string>> =
-    credentials === undefined
-      ? {}
-      : { authorization: `Basic ${Buffer.from(`${credentials.id}:${credentials.secret}`).toString('base64')}` };
-  return openLine(options, {
-    make: () => new Client({ baseUrl, customHeaders: authorization }),
-    authorization: () => authorization,
-    // A body that is no JSON comes as text.
-    answerIn(error) {
-      if (!Error.isError(error) || !('response' in error)) return undefined;
-      const { data } = error.response as { data: unknown };
-      return { body: typeof data === 'object' ? data : undefined };
-    },
-  });
 }
 
 /** One pool of connections, one queue, one deadline a call. */
