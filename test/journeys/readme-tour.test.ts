@@ -101,7 +101,7 @@ describe('the tour of the README', () => {
     expect(await recorded('72276452-c83d-5104-b145-f4ca2d41666d')).toContain('"status":"rejected"');
     for (const [id, status] of [
       ['7f78ea65-c3e4-5edc-a5d3-6c9814cbd37d', 'redirected'],
-      ['10734a1e-42ed-5f53-884f-844f3ef1b06e', 'accepted-book-later'],
+      ['f8dfd544-d145-5f15-b339-5a96c3d6f2d6', 'accepted-book-later'],
       ['01915e8b-8e56-5c96-8777-44e8ef7d5fb8', 'returned-with-advice'],
     ] as const) {
       expect(await recorded(id)).toContain(`"code":"${status}"`);
