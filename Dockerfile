@@ -13,8 +13,10 @@ COPY package.json LICENSE ./
 COPY mappings mappings
 COPY conformance conformance
 COPY server server
-RUN mkdir /data && chown node:node /data
+RUN mkdir -p /data node_modules/.cache && chown node:node /data node_modules/.cache
 USER node
+# Compiles once, here: a container that starts again takes half a second less.
+RUN ["node", "--disable-warning=ExperimentalWarning", "server/main.ts", "--help"]
 VOLUME /data
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
@@ -25,6 +26,13 @@ describe("the operator's door", () => {
       expect(options.filter((option) => !command.help.includes(`  ${option}`))).toEqual([]);
       expect(help.match(/^ {2}\d {2}\S/gm)).toHaveLength(Object.keys(command.exitCodes).length + 1);
     }
+  });
+
+  test('what was compiled once is kept beside the modules, for the start after a kill', () => {
+    const cache = join(ROOT, 'node_modules/.cache/ers-fhir');
+    rmSync(cache, { recursive: true, force: true });
+    expect(main('--help').status).toBe(0);
+    expect(readdirSync(cache, { recursive: true }).length).toBeGreaterThan(100);
   });
 
   test('help names every command, and help of a command runs nothing', () => {
