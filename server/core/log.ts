@@ -41,7 +41,8 @@ export interface Log {
 /** What may be said of an unexpected error: its class and the first line of its stack that is ours. */
 export function describeError(error: unknown): Pick<LogFields, 'error' | 'at'> {
   if (!Error.isError(error)) return { error: typeof error };
-  const frame = error.stack?.split('\n').find((line) => /\/(server|mappings|conformance)\//.test(line));
+  // A line of the message is none of the stack, whatever it says.
+  const frame = error.stack?.split('\n').find((line) => /^ +at .*\/(server|mappings|conformance)\//.test(line));
   const at = frame?.replace(/^.*\/((?:server|mappings|conformance)\/[^)]*)\)?$/, '$1');
   return { error: error.name, ...(at === undefined ? {} : { at }) };
 }

@@ -30,7 +30,10 @@ export function inTrouble({ world, store, allOf }: TroubledSite) {
   async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
     const startedMs = performance.now();
     while (!(await holds())) {
-      if (performance.now() - startedMs > 180_000) throw new Error(`never: ${what}`);
+      if (performance.now() - startedMs > 180_000) {
+        const lately = world.log.slice(-15).map((line) => JSON.stringify(line));
+        throw new Error(`never: ${what}. Lately: ${lately.join('\n')}`);
+      }
       await Promise.race([world.settled(), passed(5_000)]);
     }
   }

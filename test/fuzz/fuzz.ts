@@ -130,7 +130,7 @@ export async function fuzz({ requests, seed, only, parallel, say }: FuzzOptions)
 
 /** What is wrong with an answer, if anything. */
 function faultOf({ method }: Asked, how: Manner, status: number, text: string): string | undefined {
-  if (status === 0) return how === 'whole' || how === 'slow' ? 'no answer' : undefined;
+  if (status === 0) return how === 'whole' || how === 'slow' ? `no answer (${text})` : undefined;
   if (status >= 500) return `answered by ${status}`;
   if (status < 400 || method === 'HEAD' || how === 'raw') return undefined;
   try {

@@ -9,6 +9,7 @@ export type Manner = 'whole' | 'huge' | 'slow' | 'cut' | 'raw';
 export interface Sent {
   /** 0: the connection ended without an answer, which is right where the request was cut or no HTTP. */
   readonly status: number;
+  /** The body; of no answer, the code of the error. */
   readonly text: string;
 }
 
@@ -26,7 +27,15 @@ function sendHttp(url: string, one: Asked, manner: Manner, token: string | undef
   const { hostname, port } = new URL(url);
   const path = `/fhir/R4${one.path}${one.query === '' ? '' : `?${one.query}`}`;
   const hasBody = one.method !== 'GET' && one.method !== 'HEAD';
-  const headers = { ...one.headers, ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }) };
+  const isInPieces = manner === 'slow' || manner === 'cut';
+  const body = manner === 'huge' ? HUGE : (one.body ?? '');
+  // Without it Node sends the body of a DELETE unannounced, and the server takes it for another request.
+  const framing = !hasBody
+    ? {}
+    : isInPieces
+      ? { 'Transfer-Encoding': 'chunked' }
+      : { 'Content-Length': String(Buffer.byteLength(body)) };
+  const headers = { ...one.headers, ...framing, ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }) };
   return new Promise((resolve) => {
     const sent = request({ hostname, port, method: one.method, path, headers, agent }, (answer) => {
       const chunks: Buffer[] = [];
@@ -39,11 +48,14 @@ function sendHttp(url: string, one: Asked, manner: Manner, token: string | undef
       answer.on('end', end);
       answer.on('error', end);
     });
-    sent.on('error', () => resolve({ status: 0, text: '' }));
+    sent.on('error', (error: NodeJS.ErrnoException) => {
+      // A kept connection that the server closed while this was on its way says nothing of the request: once more, until on a new one.
+      const isStale = sent.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
+      resolve(isStale ? sendHttp(url, one, manner, token) : { status: 0, text: String(error.code ?? error.name) });
+    });
     if (!hasBody) sent.end();
-    else if (manner === 'huge') sent.end(HUGE);
-    else if (manner === 'whole') sent.end(one.body);
-    else void trickle(sent, one, manner);
+    else if (isInPieces) void trickle(sent, one, manner);
+    else sent.end(body);
   });
 }
 

@@ -87,11 +87,12 @@ async function twoNewTasks(): Promise<[string, string]> {
   const before = new Set(await trial.openBookings());
   for (let count = 0; count < 2; count += 1)
     await world.control('POST', 'referrals', { kind: 'booked-direct', service });
+  const news = async () => (await trial.openBookings()).filter((id) => !before.has(id));
   await trial.until('they are there', async () => {
     await world.product.engine.poll(service, 'REFERRALS_FOR_REVIEW');
-    return (await trial.openBookings()).length >= before.size + 2;
+    return (await news()).length >= 2;
   });
-  const [one, other] = (await trial.openBookings()).filter((id) => !before.has(id));
+  const [one, other] = await news();
   if (one === undefined || other === undefined) throw new Error('no new Tasks');
   return [one, other];
 }

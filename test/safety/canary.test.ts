@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Bundle } from '@medplum/fhirtypes';
 import { SYSTEM } from '../../mappings/index.ts';
+import { describeError } from '../../server/core/index.ts';
 import { DECISIONS } from '../journeys/five-decisions.ts';
 import { startWorld, type World } from '../journeys/world.ts';
 import { CANARY, leaksOf } from './canary.ts';
@@ -20,6 +21,7 @@ const FAULTS = [
   { kind: 'truncate' },
   { kind: 'garbage', body: `${CANARY} ${NHS_NUMBER}` },
 ];
+const PATCH = { 'If-Match': 'W/"1"', 'Content-Type': 'application/json-patch+json' };
 const session = {
   'NHSD-User-Authorization': `Bearer ${TOKEN}`,
   'NHSD-End-User-Organisation-ODS': 'R69',
@@ -65,13 +67,14 @@ beforeAll(async () => {
   world = await startWorld({ referrals: 2 });
   for (let index = 0; index < 10; index += 1) await decideUnder(index);
   const { fhir } = world;
+  await fetch(`${fhir}/metadata`, { headers: { 'X-Correlation-ID': CANARY, 'X-Request-Id': CANARY } });
   for (const [path, init] of [
     [`Patient/${NHS_NUMBER}`, {}],
     [`Patient/${CANARY}`, {}],
     [`${CANARY}/${NHS_NUMBER}`, {}],
-    [`Patient?identifier=${NHS_NUMBER}&_count=x`, {}],
+    [`Patient?identifier=${NHS_NUMBER}&_count=${CANARY}`, {}],
     [`Patient?_sort=${CANARY}`, {}],
-    [`Task/${NHS_NUMBER}`, { method: 'PATCH', body: `[{"op":"${CANARY}"`, headers: { 'If-Match': 'W/"1"' } }],
+    [`Task/${NHS_NUMBER}`, { method: 'PATCH', body: `[${CANARY} ${NHS_NUMBER}]`, headers: PATCH }],
     ['Task/x/$ers-send-decision', { method: 'POST', headers: session }],
     ['Patient/_search', { method: 'POST', body: `family=${CANARY}`, headers: { 'Content-Type': CANARY } }],
   ] as const)
@@ -106,7 +109,10 @@ describe('a patient with a number, a name and comments that are watched', () => 
     ]) {
       const bundle = (await (await world.get(search)).json()) as Bundle;
       expect(bundle.entry?.length).toBeGreaterThan(0);
-      urls.push(...(bundle.link ?? []).map(({ url = '' }) => decodeURIComponent(url)));
+      for (const { url = '' } of bundle.link ?? []) {
+        const token = new URL(url).searchParams.get('_page') ?? '';
+        urls.push(decodeURIComponent(url), Buffer.from(token, 'base64url').toString('latin1'));
+      }
       urls.push(...(bundle.entry ?? []).map(({ fullUrl = '' }) => fullUrl));
     }
     expect(urls.filter((url) => leaksOf(url.replaceAll('/', ' ')).length > 0)).toEqual([]);
@@ -123,6 +129,11 @@ describe('a patient with a number, a name and comments that are watched', () => 
       .filter((file) => !/^store\.sqlite(-wal|-shm)?$|^binaries\//.test(file));
     expect(outside).toEqual([]);
     expect(files.filter(({ name }) => leaksOf(name).length > 0)).toEqual([]);
+  });
+
+  test('P1: what is said of an unexpected error holds none of its words, wherever they lead', () => {
+    const error = new TypeError(`No bed for ${CANARY} ${NHS_NUMBER}\nsee /server/${CANARY}.ts`);
+    expect(describeError(error)).toEqual({ error: 'TypeError' });
   });
 
   test('a logger without redaction is caught: each kind of leak is seen where a careless line has it', () => {
