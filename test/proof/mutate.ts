@@ -58,9 +58,11 @@ function failingTests(tree: string, tests: readonly string[]): string[] {
     '--json',
     `--outputFile=${report}`,
   ];
-  spawnSync(process.execPath, [...NODE, ...jest], {
+  const { stderr } = spawnSync(process.execPath, [...NODE, ...jest], {
     cwd: tree,
-    stdio: 'ignore',
+    stdio: ['ignore', 'ignore', 'pipe'],
+    encoding: 'utf8',
+    maxBuffer: 100_000_000,
     timeout: 240_000 + tests.length * 30_000,
     killSignal: 'SIGKILL',
   });
@@ -68,9 +70,12 @@ function failingTests(tree: string, tests: readonly string[]): string[] {
   const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as {
     testResults: { assertionResults: { status: string; title: string }[] }[];
   };
-  return testResults.flatMap(({ assertionResults }) =>
+  const failed = testResults.flatMap(({ assertionResults }) =>
     assertionResults.flatMap(({ status, title }) => (status === 'failed' ? [title] : [])),
   );
+  return stderr.includes('\nP1: ')
+    ? [...failed, 'P1 over every line that was logged (test/safety/judge-run.ts)']
+    : failed;
 }
 
 /** The first violation that the proof meets, and the seed. */

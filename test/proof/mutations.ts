@@ -1,3 +1,5 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are pieces of source
+
 /** A guard taken out: an exact piece of source, what stands there instead, and the tests that should notice. */
 export interface Mutation {
   readonly guard: string;
@@ -577,6 +579,13 @@ export const MUTATIONS: readonly Mutation[] = [
     'server/store/medplum/refusals.ts',
     "return failure('invalid', 'The store refused the request');",
     "return failure('invalid', `The store refused the request: ${said}`);",
+    'test/store/medplum.test',
+  ),
+  one(
+    'redaction: of an answer of Medplum that is no JSON nothing is printed (P1)',
+    'server/store/medplum/client.ts',
+    '    try {\n      return JSON.parse(text);\n    } catch {',
+    "    try {\n      return JSON.parse(text);\n    } catch (error: unknown) {\n      if (text !== '') throw error;",
     'test/store/medplum.test',
   ),
 ];

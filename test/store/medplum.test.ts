@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { DocumentReference, Patient } from '@medplum/fhirtypes';
 import { type Clock, type Store, systemClock } from '../../server/core/index.ts';
@@ -144,6 +145,28 @@ describe('silence and back-pressure', () => {
 });
 
 describe('what Medplum does in silence', () => {
+  test('its words, which may quote what was sent, are not passed on', async () => {
+    const details = { text: 'Invalid value "Synthetic-Name" (Patient.name.family)' };
+    gateway.answer = toMembers(json(400, { ...outcome, issue: [{ severity: 'error', code: 'invalid', details }] }));
+    const refused = await connect().create({ resourceType: 'Patient', active: true });
+    expect(refused).toMatchObject({ ok: false, code: 'invalid' });
+    expect(JSON.stringify(refused)).not.toContain('Synthetic-Name');
+  });
+
+  test('P1: of an answer that is no JSON nothing is printed, although MedplumClient prints why', async () => {
+    const printed: unknown[] = [];
+    const { error } = console;
+    console.error = (...words: unknown[]) => printed.push(words);
+    try {
+      gateway.answer = toMembers(saying(200, Buffer.from('{"family":Synthetic-Name}'), JSON_TYPE));
+      expect(await connect({ limits: { attempts: 1 } }).read('Patient', ID)).toMatchObject({ ok: false });
+    } finally {
+      console.error = error;
+    }
+    expect(printed).not.toEqual([]);
+    expect(inspect(printed)).not.toContain('Synthetic');
+  });
+
   test("its notes of who wrote what are no content, and a file's address that opens without authorisation is not passed on", async () => {
     const attachment = {
       contentType: 'application/pdf',

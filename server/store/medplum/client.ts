@@ -24,10 +24,26 @@ export function openMedplumWire(options: WireOptions): MedplumWire {
           clientId: options.credentials?.id ?? '',
           clientSecret: options.credentials?.secret ?? '',
           // A call brings its own dispatcher along; a token request has none.
-          fetch: (url: string, init?: RequestInit) => fetch(url, { dispatcher, ...init }),
+          fetch: async (url: string, init?: RequestInit) => readQuietly(await fetch(url, { dispatcher, ...init })),
         }),
       authorization: (client) => ({ authorization: `Bearer ${client.getAccessToken() ?? ''}` }),
       answerIn: (error) => (error instanceof OperationOutcomeError ? { body: error.outcome } : undefined),
     },
   );
+}
+
+/**
+ * MedplumClient prints why an answer could not be parsed, and V8's words quote what stands there: a patient's name may (P1).
+ * So they are said without it.
+ */
+function readQuietly(response: Response): Response {
+  const json = async (): Promise<unknown> => {
+    const text = await response.text();
+    try {
+      return JSON.parse(text);
+    } catch {
+      throw new SyntaxError('The answer is no JSON');
+    }
+  };
+  return Object.defineProperty(response, 'json', { value: json });
 }
