@@ -95,6 +95,7 @@ async function bringOne(room: IntakeRoom, wanted: Wanted, onFacts: (facts: Refer
   const landed = await room.landing.land({
     source,
     items: wanted.items,
+    ...(wanted.polledAt === undefined ? {} : { polledAt: wanted.polledAt }),
     files,
     ...(summary === undefined ? {} : { summary }),
     review: (situation) =>

@@ -5,6 +5,7 @@ import {
   type PollAnswer,
   type Readiness,
   type SiteService,
+  Turns,
   type Ubrn,
 } from '../core/index.ts';
 import { type Brought, bring, missingRelated } from './bring.ts';
@@ -74,6 +75,7 @@ export function createIntake(options: IntakeOptions): Intake {
   const nextPollAt = new Map<string, string>();
   const inBackground = new Set<Promise<unknown>>();
   const progress = new Progress(options);
+  const turnsOfLists = new Turns();
 
   /** What the store holds is read once; without it nothing would be known to be unchanged. */
   function loaded(): Promise<void> {
@@ -98,8 +100,12 @@ export function createIntake(options: IntakeOptions): Intake {
     if (news !== undefined) await finish(news);
   }
 
-  /** A poll, and what is to be done about it. */
-  async function pollOnly(service: SiteService, list: WorklistName): Promise<{ polled: Polled; news?: Unfinished }> {
+  /** A poll, and what is to be done about it. One after the other: an answer that was overtaken would be taken for the newest. */
+  function pollOnly(service: SiteService, list: WorklistName): Promise<{ polled: Polled; news?: Unfinished }> {
+    return turnsOfLists.take(`poll ${service.id}.${list}`, () => pollInTurn(service, list));
+  }
+
+  async function pollInTurn(service: SiteService, list: WorklistName): Promise<{ polled: Polled; news?: Unfinished }> {
     const polled = await poll(room, service, list);
     const snapshot = room.lists.of(service.id, list);
     if (polled.kind === 'nothing' || snapshot === undefined) return { polled };
@@ -109,7 +115,11 @@ export function createIntake(options: IntakeOptions): Intake {
     return { polled, news: { service, list, snapshot, isMarked } };
   }
 
-  async function finish(one: Unfinished): Promise<void> {
+  /** In the order in which they were polled: what an older answer lacks may have come since. */
+  const finish = (one: Unfinished): Promise<void> =>
+    turnsOfLists.take(`finish ${one.service.id}.${one.list}`, () => finishInTurn(one));
+
+  async function finishInTurn(one: Unfinished): Promise<void> {
     unfinished = unfinished.filter((other) => !isSameList(other, one));
     const isAside = await setAside(room, one.service, one.snapshot.unreadable);
     const isDone = (await reconcile(room, one.service, one.list, one.snapshot, progress)) && isAside;

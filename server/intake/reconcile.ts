@@ -25,15 +25,15 @@ export async function reconcile(
 ): Promise<boolean> {
   const changed = [...snapshot.items.values()].filter((item) => !isUnchanged(room, item));
   const left = leftOf(room, service, list, snapshot);
-  const wanted = [...changed.map(({ ubrn }) => ubrn), ...left].map((ubrn) =>
-    wantedOf(room, ubrn, service.id, snapshot),
-  );
+  const want = (ubrn: Ubrn) => wantedOf(room, ubrn, service.id, snapshot);
+  const wanted = [...changed.map(({ ubrn }) => ubrn), ...left].map(want);
   const ordered = wanted.toSorted((a, b) => urgency(a) - urgency(b));
   const key = `${service.id}.${list}`;
   progress.begin(key, ordered.length, !room.lists.wasReconciled(service.id, list));
   let isDone = true;
-  await eachOf(ordered, PARALLEL, async (one) => {
-    if (!room.signal.aborted && !(await bringSafely(room, one))) isDone = false;
+  await eachOf(ordered, PARALLEL, async ({ ubrn }) => {
+    // As the lists say by now: thousands may have been before it.
+    if (!room.signal.aborted && !(await bringSafely(room, want(ubrn)))) isDone = false;
     if (room.signal.aborted) isDone = false;
     else progress.advance(key);
   });

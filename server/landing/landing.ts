@@ -94,6 +94,8 @@ export interface LandInput {
   readonly source: unknown;
   /** Its entries on the worklists; undefined: the lists were not asked, so what is known of them stays. */
   readonly items: readonly WorklistItem[] | undefined;
+  /** When those were polled. */
+  readonly polledAt?: string;
   readonly files?: ReadonlyMap<string, FetchedFile>;
   readonly summary?: FetchedSummary;
   readonly review: (situation: LandingSituation) => ReviewWrites;

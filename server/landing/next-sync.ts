@@ -21,10 +21,8 @@ export function nextSync(of: {
 }): LandedRecord {
   const { referral, input, sync, references, judge, attachments, written, review, now } = of;
   const { facts } = referral;
-  // A review that ends for another reason than its lists rests on them no more: what they say next is news (4.6).
-  const isEnded = input.items === undefined && written.record?.data.ended !== undefined;
   const listed = isPostponed(review, input.items) ? undefined : input.items;
-  const items = isEnded ? [] : (listed ?? sync?.items ?? []);
+  const items = isNewsNext(input, written.record?.data, review) ? [] : (listed ?? sync?.items ?? []);
   const isUnderWay = review?.decision !== undefined && review.ended === undefined;
   const terminal = judge.isTerminal(facts);
   const recheckAt = items.length > 0 || terminal ? undefined : later(now, recheckMs(facts, now));
@@ -57,6 +55,19 @@ export function nextSync(of: {
     ...(facts.related.length === 0 ? {} : { related: facts.related }),
     ...(isUnderWay ? { isUnderWay } : {}),
   };
+}
+
+/**
+ * What the lists say next is news: the review has ended for another reason than its lists, and rests on them no more; or they
+ * were polled before it ended, so that what they say opened no other, and nobody may think that it was heard (4.6, K1).
+ */
+function isNewsNext(
+  { items, polledAt }: LandInput,
+  ends: DispatchRecord | undefined,
+  review: DispatchRecord | undefined,
+) {
+  if (items === undefined) return ends?.ended !== undefined;
+  return review?.ended !== undefined && !(polledAt !== undefined && polledAt > review.ended.at);
 }
 
 /**

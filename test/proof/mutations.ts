@@ -588,4 +588,18 @@ export const MUTATIONS: readonly Mutation[] = [
     "    try {\n      return JSON.parse(text);\n    } catch (error: unknown) {\n      if (text !== '') throw error;",
     'test/store/medplum.test',
   ),
+  one(
+    'a worklist that was overtaken by another is not taken for the newest (K1)',
+    'server/intake/intake.ts',
+    'return turnsOfLists.take(`poll ${service.id}.${list}`, () => pollInTurn(service, list));',
+    'return pollInTurn(service, list);',
+    'test/intake/overtaken',
+  ),
+  one(
+    'what a list said before a review ended is not taken as heard (4.6, K1)',
+    'server/landing/next-sync.ts',
+    'return review?.ended !== undefined && !(polledAt !== undefined && polledAt > review.ended.at);',
+    'return review?.ended !== undefined && polledAt === undefined;',
+    'test/intake/overtaken',
+  ),
 ];

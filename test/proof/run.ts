@@ -375,6 +375,13 @@ class World {
         if (id) this.#call('POST', `/fhir/R4/ServiceRequest/${id}/$ers-refresh`, {});
         break;
       }
+      case 'poll': {
+        const service = [...this.#inUse].toSorted()[step.service % this.#inUse.size];
+        const body = { resourceType: 'Parameters', parameter: [{ name: 'service', valueString: service }] };
+        for (let time = 0; time < step.times; time += 1)
+          this.#call('POST', '/fhir/R4/$ers-poll', { 'content-type': 'application/fhir+json' }, body);
+        break;
+      }
       case 'send': {
         const task = await this.#someTask(step.on);
         if (task) this.#call('POST', `/fhir/R4/Task/${task.id}/$ers-send-decision`, this.#sessionHeaders());

@@ -88,6 +88,8 @@ export type Step = { readonly afterMs: number } & (
   | { readonly do: 'store-trouble'; readonly trouble: Trouble; readonly times: number }
   | { readonly do: 'kill'; readonly doors: number; readonly phase: Phase; readonly downMs: number }
   | { readonly do: 'refresh'; readonly on: number }
+  /** An operator reads a worklist, several times over if in a hurry, whatever else reads it. */
+  | { readonly do: 'poll'; readonly service: number; readonly times: number }
   | { readonly do: 'send'; readonly on: number }
   | { readonly do: 'session'; readonly is: 'in' | 'out' | 'short' }
   | { readonly do: 'clear' }
@@ -167,6 +169,7 @@ function step(dice: Dice, mix: Mix): Step {
     [4, () => ({ do: 'touch', on, how: dice.pick(MINOR), door: dice.pick(['store', 'facade']) })],
     [3, () => ({ do: 'spoil', on, how: dice.pick(SPOILS) })],
     [2, () => ({ do: 'refresh', on })],
+    [2, () => ({ do: 'poll', service: dice.integer(0, 99), times: dice.integer(1, 3) })],
     [2, () => ({ do: 'send', on })],
     [1, () => ({ do: 'session', is: dice.pick(['in', 'out', 'short']) })],
     [mix.hasFaults ? 8 : 0, () => ({ do: 'fault', fault: fault(dice) })],
