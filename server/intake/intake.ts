@@ -115,7 +115,7 @@ export function createIntake(options: IntakeOptions): Intake {
     return { polled, news: { service, list, snapshot, isMarked } };
   }
 
-  /** In the order in which they were polled: what an older answer lacks may have come since. */
+  /** One after the other: of an answer that is looked through twice at once, each would undo what the other did. */
   const finish = (one: Unfinished): Promise<void> =>
     turnsOfLists.take(`finish ${one.service.id}.${one.list}`, () => finishInTurn(one));
 
