@@ -5,7 +5,7 @@ import { createRunningClock, type Simulator, startSimulator } from '../simulator
 import { type Client, makeClientKey } from './access/index.ts';
 import type { CallersConfig, ErsConfig } from './config/index.ts';
 import { Secret } from './config/index.ts';
-import type { SiteService, UserSession } from './core/index.ts';
+import { CLINICIAN, type SiteService, type UserSession } from './core/index.ts';
 
 /** What the demo brings besides the server: an e-RS with people in it, a folder for its data, a clinician. */
 export interface Demo {
@@ -22,7 +22,7 @@ export interface Demo {
 /** So that a demo shows the same ids each time; an installation has its own (ID_NAMESPACE_SECRET). */
 export const DEMO_SECRET = 'the demo has no secrets to keep';
 /** The pretend clinician. Synthetic. */
-const CLINICIAN = '555000000101';
+const SDS_USER_ID = '555000000101';
 const SESSION_SECONDS = 3_600;
 const DEMO_CLIENT = 'demo';
 
@@ -112,8 +112,8 @@ function signedIn(simulator: Simulator): () => Promise<UserSession | undefined> 
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({
-        sdsUserId: CLINICIAN,
-        roles: ['SERVICE_PROVIDER_CLINICIAN'],
+        sdsUserId: SDS_USER_ID,
+        roles: [CLINICIAN],
         organisations: [organisation],
         expiresInSeconds: SESSION_SECONDS,
       }),
@@ -121,7 +121,7 @@ function signedIn(simulator: Simulator): () => Promise<UserSession | undefined> 
     if (!answer.ok) return undefined;
     const { userToken: token } = (await answer.json()) as { userToken: string };
     endsAt = simulator.clock.now().getTime() + (SESSION_SECONDS - 60) * 1000;
-    session = { token, organisation, businessFunction: 'SERVICE_PROVIDER_CLINICIAN' };
+    session = { token, organisation, businessFunction: CLINICIAN };
     return session;
   };
 }

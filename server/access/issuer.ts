@@ -15,7 +15,7 @@ import {
   SignJWT,
 } from 'jose';
 import type { Dispatcher } from 'undici';
-import type { Clock, Grant, TokenIssuer } from '../core/index.ts';
+import { ASSERTION_TYPE, type Clock, type Grant, type TokenIssuer } from '../core/index.ts';
 import type { Client } from './clients.ts';
 import { isOfAddress, remoteKeys } from './remote-keys.ts';
 import { commonScopes } from './scopes.ts';
@@ -28,7 +28,6 @@ export const TOKEN_TYPE = 'at+jwt';
 /** An assertion may be good for five minutes at most. Source: SMART App Launch 2.2, client-confidential-asymmetric */
 const ASSERTION_SECONDS = 300;
 const SKEW_SECONDS = 30;
-const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 
 /** Makes the private key of an issuer, as a JWK to be kept. */
 export async function makeIssuerKey(): Promise<JWK> {

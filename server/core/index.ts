@@ -24,6 +24,7 @@ export {
 export type * from './account.ts';
 export type { Alert, Alerts } from './alerts.ts';
 export { alertBoard } from './alerts.ts';
+export { ASSERTION_TYPE } from './assertion-type.ts';
 export type { Audit, ErsCallEnd, NotedAccess, NotedStrangers, Subject } from './audit.ts';
 export { backoffMs } from './backoff.ts';
 export type { Access, Authenticate, Caller, Grant, Identification, TokenIssuer } from './caller.ts';
@@ -60,7 +61,8 @@ export type { Log, LogFields } from './log.ts';
 export { describeError } from './log.ts';
 export { isLoopback, isSafeUrl } from './loopback.ts';
 export type * from './records.ts';
-export { CLINICIAN_ADMIN, REVIEWER_ROLES } from './reviewer-roles.ts';
+export { isPolledSince } from './review-end.ts';
+export { CLINICIAN, CLINICIAN_ADMIN, REVIEWER_ROLES } from './reviewer-roles.ts';
 export { OPERATOR_SCOPE, parseScope, type ResourceScope } from './scopes.ts';
 export type { SiteService } from './site.ts';
 export type * from './store.ts';

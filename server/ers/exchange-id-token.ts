@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Fate, Log } from '../core/index.ts';
+import { ASSERTION_TYPE, type Fate, type Log } from '../core/index.ts';
 import { exchange, type Wire } from './exchange.ts';
 import { fateOf, rowOfSilence, rowOfStatus } from './fate-table.ts';
 import { readJson, retryAfterMs } from './read-answer.ts';
@@ -28,7 +28,7 @@ export async function exchangeIdToken(
     grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
     subject_token_type: 'urn:ietf:params:oauth:token-type:id_token',
     subject_token: idToken,
-    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    client_assertion_type: ASSERTION_TYPE,
     client_assertion: assertion,
   });
   const result = await exchange(

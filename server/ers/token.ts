@@ -1,7 +1,7 @@
 import { createPrivateKey, randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
 import { z } from 'zod';
-import { describeError, type Fate, type Log } from '../core/index.ts';
+import { ASSERTION_TYPE, describeError, type Fate, type Log } from '../core/index.ts';
 import { exchange, type Outgoing, type Wire } from './exchange.ts';
 import { fateOf, rowOfSilence, rowOfStatus } from './fate-table.ts';
 import { readJson, retryAfterMs } from './read-answer.ts';
@@ -105,7 +105,7 @@ export const tokenRequest = (url: string, assertion: string): Outgoing => ({
   headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
   body: new URLSearchParams({
     grant_type: 'client_credentials',
-    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    client_assertion_type: ASSERTION_TYPE,
     client_assertion: assertion,
   }).toString(),
 });

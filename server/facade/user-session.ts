@@ -1,11 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { parseOdsCode } from '../../mappings/index.ts';
-import type { UserSession } from '../core/index.ts';
+import { CLINICIAN, CLINICIAN_ADMIN, REVIEWER_ROLES, type UserSession } from '../core/index.ts';
 import type { Refusal } from './answer.ts';
 import { refuse } from './outcome.ts';
-
-const CLINICIAN = 'SERVICE_PROVIDER_CLINICIAN';
-const CLINICIAN_ADMIN = 'SERVICE_PROVIDER_CLINICIAN_ADMIN';
 
 /**
  * Reads the clinician's e-RS session that a request carries, if any. It goes to the engine and nowhere else: never into
@@ -26,7 +23,7 @@ export function readSession(headers: IncomingHttpHeaders): { session: UserSessio
   if (organisation === undefined)
     return fault("NHSD-End-User-Organisation-ODS is the ODS code of the user's organisation.");
   const businessFunction = header('NHSD-eRS-Business-Function');
-  if (businessFunction !== CLINICIAN && businessFunction !== CLINICIAN_ADMIN) {
+  if (businessFunction === undefined || !REVIEWER_ROLES.includes(businessFunction)) {
     return fault(`NHSD-eRS-Business-Function is ${CLINICIAN} or ${CLINICIAN_ADMIN}.`);
   }
   const onBehalfOf = header('NHSD-eRS-On-Behalf-Of-User-ID');

@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, randomBytes, randomUUID } from 'node:cryp
 import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey, jwtVerify, SignJWT } from 'jose';
 import { type Dispatcher, request } from 'undici';
 import { z } from 'zod';
-import type { Clock } from '../core/index.ts';
+import { ASSERTION_TYPE, type Clock } from '../core/index.ts';
 
 export interface Cis2Options {
   /** The issuer, as it stands in `iss`; its discovery document is below it. */
@@ -31,7 +31,6 @@ export type SignedIn =
   | { readonly ok: true; readonly idToken: string; readonly sdsUserId: string }
   | { readonly ok: false; readonly code: SignInRefusal };
 
-const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384'];
 const SKEW_SECONDS = 30;
 /** How long ago somebody may have proved at CIS2 who they are. */

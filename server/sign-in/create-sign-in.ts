@@ -1,6 +1,14 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import express, { type Request, type RequestHandler, type Response } from 'express';
-import type { Clock, Engine, Log, UserSession, WaitingDecision } from '../core/index.ts';
+import {
+  CLINICIAN_ADMIN,
+  type Clock,
+  type Engine,
+  type Log,
+  REVIEWER_ROLES,
+  type UserSession,
+  type WaitingDecision,
+} from '../core/index.ts';
 import { type Cis2Options, createCis2 } from './cis2.ts';
 import { type Choice, resultPage, type Shown, signedInPage, signedOutPage } from './pages.ts';
 import { type Visit, Visits } from './visits.ts';
@@ -14,8 +22,6 @@ export interface SignInOptions {
   readonly cis2: Cis2Options;
 }
 
-const SENDERS: ReadonlySet<string> = new Set(['SERVICE_PROVIDER_CLINICIAN', 'SERVICE_PROVIDER_CLINICIAN_ADMIN']);
-const ADMIN = 'SERVICE_PROVIDER_CLINICIAN_ADMIN';
 /** How long a page waits for the fates of what was sent. */
 const SEND_WAIT_MS = 45_000;
 const MAX_FORM_BYTES = 4_096;
@@ -62,7 +68,7 @@ export function createSignIn({ clock, log, engine, publicUrl, cis2: about }: Sig
     const choices = choicesOf(visit);
     visit.acts ??= actsAs(
       visit,
-      choices.find(({ businessFunction }) => businessFunction !== ADMIN),
+      choices.find(({ businessFunction }) => businessFunction !== CLINICIAN_ADMIN),
     );
     const waiting = visit.acts === undefined ? undefined : await engine.waiting(visit.acts);
     const shown: Shown = { formToken, sdsUserId: opened.sdsUserId, choices, acts: visit.acts };
@@ -172,14 +178,16 @@ export function createSignIn({ clock, log, engine, publicUrl, cis2: about }: Sig
 
 const choicesOf = ({ opened }: Visit): readonly Choice[] =>
   opened.roles.flatMap(({ organisation, businessFunctions }) =>
-    businessFunctions.filter((one) => SENDERS.has(one)).map((businessFunction) => ({ organisation, businessFunction })),
+    businessFunctions
+      .filter((one) => REVIEWER_ROLES.includes(one))
+      .map((businessFunction) => ({ organisation, businessFunction })),
   );
 
 /** The session in a role; undefined where it lacks whom an administrator acts for. */
 function actsAs({ opened }: Visit, choice: Choice | undefined, onBehalfOf?: string): UserSession | undefined {
   if (choice === undefined) return undefined;
   const session = { token: opened.token, ...choice };
-  if (choice.businessFunction !== ADMIN) return session;
+  if (choice.businessFunction !== CLINICIAN_ADMIN) return session;
   return onBehalfOf === undefined ? undefined : { ...session, onBehalfOf };
 }
 

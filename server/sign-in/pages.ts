@@ -1,4 +1,4 @@
-import { CODES, type Code, type SignedDecision, type UserSession } from '../core/index.ts';
+import { CLINICIAN, CLINICIAN_ADMIN, CODES, type Code, type SignedDecision, type UserSession } from '../core/index.ts';
 
 /** Text for HTML, in elements and in quoted attributes. Source: OWASP, output encoding */
 const text = (words: string): string => words.replace(/[&<>"'`]/g, (sign) => `&#${sign.charCodeAt(0)};`);
@@ -46,8 +46,8 @@ export interface Shown {
 }
 
 const NAMES: Readonly<Record<string, string>> = {
-  SERVICE_PROVIDER_CLINICIAN: 'clinician',
-  SERVICE_PROVIDER_CLINICIAN_ADMIN: 'clinician’s administrator',
+  [CLINICIAN]: 'clinician',
+  [CLINICIAN_ADMIN]: 'clinician’s administrator',
 };
 
 /** The page of somebody who is signed in: as what they act, what waits, and the button. No patient is named on it. */

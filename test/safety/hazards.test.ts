@@ -59,7 +59,7 @@ describe('a proof that did not run', () => {
   const cited = [{ hazard: 'H-01', file: 'test/a/b.test.ts', title: 'E-6: %s of $name (1.5) holds' }];
   const report = (...results: [title: string, status: string][]): JestReport => ({
     testResults: [
-      { name: '/work/test/a/b.test.ts', assertionResults: results.map(([title, status]) => ({ title, status })) },
+      { name: '/checkout/test/a/b.test.ts', assertionResults: results.map(([title, status]) => ({ title, status })) },
     ],
   });
 
@@ -76,7 +76,7 @@ describe('a proof that did not run', () => {
       'only another file has one of that title',
       {
         testResults: [
-          { ...report(['E-6: A of x (1.5) holds', 'passed']).testResults[0], name: '/work/test/c.test.ts' },
+          { ...report(['E-6: A of x (1.5) holds', 'passed']).testResults[0], name: '/checkout/test/c.test.ts' },
         ],
       },
     ],
