@@ -13,7 +13,7 @@ import {
   withExtension,
   withReviewStatus,
 } from '../../mappings/index.ts';
-import { type AlertCode, CODES, type DispatchRecord } from '../core/index.ts';
+import { type AlertCode, CODES, type DispatchRecord, isPolledSince } from '../core/index.ts';
 import { ATTEMPT_MAX_MS, asUnknowable, type QueuedDecision, showsOutcome } from './delivery.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { groupOf, REVIEW_MACHINE } from './machine.ts';
@@ -79,8 +79,8 @@ function planNext(situation: ReviewSituation, latest: Episode): ReviewPlan {
   const { ended, reviewed } = latest.record;
   const { facts } = situation.referral;
   const listed = situation.listed ?? [];
-  const isLater = ended !== undefined && situation.polledAt !== undefined && situation.polledAt > ended.at;
-  if (listed.length === 0 || !isLater || settledInErs(facts).kind === 'closed') return none();
+  if (ended === undefined || listed.length === 0 || settledInErs(facts).kind === 'closed') return none();
+  if (!isPolledSince(ended, situation.polledAt)) return none();
   const n = episodeOf(latest.task) + 1;
   if (!ended.recorded) return open(situation, n);
   const review = buildReview(situation, listed, n);

@@ -1,5 +1,5 @@
 import { MAPPING_VERSION, type MappedReferral, patientKey, type WorklistItem } from '../../mappings/index.ts';
-import type { DispatchRecord, SyncRecord } from '../core/index.ts';
+import { type DispatchRecord, isPolledSince, type SyncRecord } from '../core/index.ts';
 import type { LandedRecord } from './landed-record.ts';
 import type { LandInput, LandingOptions } from './landing.ts';
 import { later } from './looks.ts';
@@ -67,7 +67,7 @@ function isNewsNext(
   review: DispatchRecord | undefined,
 ) {
   if (items === undefined) return ends?.ended !== undefined;
-  return review?.ended !== undefined && !(polledAt !== undefined && polledAt > review.ended.at);
+  return review?.ended !== undefined && !isPolledSince(review.ended, polledAt);
 }
 
 /**

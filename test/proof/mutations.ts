@@ -427,8 +427,8 @@ export const MUTATIONS: readonly Mutation[] = [
   one(
     'a list that was polled before a review ended opens no other (4.6)',
     'server/decisions/plan-review.ts',
-    'situation.polledAt !== undefined && situation.polledAt > ended.at;',
-    'situation.polledAt !== undefined;',
+    'if (!isPolledSince(ended, situation.polledAt)) return none();',
+    'if (situation.polledAt === undefined) return none();',
     'test/decisions/plan-review',
   ),
   one(
@@ -598,7 +598,7 @@ export const MUTATIONS: readonly Mutation[] = [
   one(
     'what a list said before a review ended is not taken as heard (4.6, K1)',
     'server/landing/next-sync.ts',
-    'return review?.ended !== undefined && !(polledAt !== undefined && polledAt > review.ended.at);',
+    'return review?.ended !== undefined && !isPolledSince(review.ended, polledAt);',
     'return review?.ended !== undefined && polledAt === undefined;',
     'test/intake/overtaken',
   ),
