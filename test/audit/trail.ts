@@ -43,20 +43,10 @@ export async function openTrail(dressedAs?: 'hapi' | 'medplum') {
     lines.push(JSON.stringify({ event, ...fields }));
   };
   const log = { info: write, warn: write, error: write };
-  const begin = (on: Store = store) => createAudit({ store: on, clock, log, alerts, random: () => 0.5, key: KEY });
+  const begin = (on: Store = store, time: Clock = clock) =>
+    createAudit({ store: on, clock: time, log, alerts, random: () => 0.5, key: KEY });
   return { store, alerts: alerts as Alerts, lines, begin };
 }
-
-/** A store of which some calls behave otherwise. */
-export const otherwise = (store: Store, changes: Partial<Store>): Store =>
-  new Proxy(store, {
-    get(target, name) {
-      const changed = Reflect.get(changes, name);
-      if (changed !== undefined) return changed;
-      const member = Reflect.get(target, name);
-      return typeof member === 'function' ? member.bind(target) : member;
-    },
-  });
 
 export async function eventsIn(store: Store): Promise<Stored<AuditEvent>[]> {
   const page = await store.search('AuditEvent', '_count=500');

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { verifyAudit } from '../../server/audit/index.ts';
 import type { Store, TransactionEntry } from '../../server/core/index.ts';
-import { access, eventsIn, KEY, openTrail, otherwise } from './trail.ts';
+import { otherwise } from '../store-otherwise.ts';
+import { access, eventsIn, KEY, openTrail } from './trail.ts';
 
 const breaksOf = async (store: Store) => {
   const verified = await verifyAudit(store, KEY);

@@ -10,6 +10,7 @@ import { openEmbeddedStore } from '../../server/store/index.ts';
 import { DECISIONS, refer } from '../journeys/five-decisions.ts';
 import { startWorld, type World } from '../journeys/world.ts';
 import { businessStatusOf } from '../sign-in.ts';
+import { otherwise } from '../store-otherwise.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'ers-fhir-copy-'));
 const open = (name: string, dressedAs?: 'hapi' | 'medplum') =>
@@ -45,14 +46,9 @@ function endingAfter(store: Store, writes: number, how: 'dies' | 'answer-lost'):
     const done = await work();
     return left === 0 && how === 'answer-lost' ? ({ ok: false, code: 'unknown-outcome' } as T) : done;
   };
-  return new Proxy(store, {
-    get(whole, name) {
-      if (name === 'transaction')
-        return (...all: Parameters<Store['transaction']>) => write(() => whole.transaction(...all));
-      if (name === 'putBinary') return (...all: Parameters<Store['putBinary']>) => write(() => whole.putBinary(...all));
-      const member: unknown = Reflect.get(whole, name, whole);
-      return typeof member === 'function' ? member.bind(whole) : member;
-    },
+  return otherwise(store, {
+    transaction: (...all) => write(() => store.transaction(...all)),
+    putBinary: (...all) => write(() => store.putBinary(...all)),
   });
 }
 

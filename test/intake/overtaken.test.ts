@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { reviewStatusOf } from '../../mappings/index.ts';
 import type { Store } from '../../server/core/index.ts';
+import { otherwise } from '../store-otherwise.ts';
 import { DIRECT, MINUTE, startWard, type Ward } from './ward.ts';
 
 /** A store that lets the next file wait until it is told to go on. */
@@ -15,18 +16,14 @@ function slowOnce() {
     go = resolve;
   });
   const around = (store: Store): Store =>
-    new Proxy(store, {
-      get(target, name) {
-        const value = Reflect.get(target, name) as unknown;
-        if (name !== 'putBinary') return typeof value === 'function' ? value.bind(target) : value;
-        return async (...args: Parameters<Store['putBinary']>) => {
-          if (isNext) {
-            isNext = false;
-            began();
-            await release;
-          }
-          return target.putBinary(...args);
-        };
+    otherwise(store, {
+      async putBinary(...args) {
+        if (isNext) {
+          isNext = false;
+          began();
+          await release;
+        }
+        return store.putBinary(...args);
       },
     });
   const next = (): void => {

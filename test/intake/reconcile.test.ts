@@ -3,6 +3,7 @@ import type { Task } from '@medplum/fhirtypes';
 import { CODE_SYSTEM, codeOf, outputsOf } from '../../mappings/index.ts';
 import { CODES } from '../../server/core/index.ts';
 import { businessStatusOf } from '../sign-in.ts';
+import { refusing } from '../store-otherwise.ts';
 import { DIRECT, MINUTE, startWard, TRIAGE, type Ward } from './ward.ts';
 
 const referred = async (ward: Ward, wish: Record<string, unknown> = {}) => {
@@ -279,18 +280,10 @@ describe('quarantine', () => {
 
   test('K1: one that the store would not keep aside is not forgotten when the process ends: the stored list brings it again', async () => {
     let isRefusing = true;
-    const refused: { ok: false; code: 'unavailable' } = { ok: false, code: 'unavailable' };
     await using ward = await startWard({
       services: [DIRECT],
       pollsPerDay: 1,
-      around: (store) =>
-        new Proxy(store, {
-          get(target, name) {
-            if (name !== 'transaction') return Reflect.get(target, name).bind?.(target) ?? Reflect.get(target, name);
-            return async (entries: Parameters<typeof store.transaction>[0]) =>
-              isRefusing && JSON.stringify(entries).includes('ers-quarantine') ? refused : target.transaction(entries);
-          },
-        }),
+      around: (store) => refusing(store, (entries) => isRefusing && JSON.stringify(entries).includes('ers-quarantine')),
     });
     await ward.create({ kind: 'booked-direct', service: DIRECT });
     await ward.fault({ endpoint: 'A005', kind: 'status', status: 403, times: 1 });

@@ -1,24 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
 import type { SeenRecord, Store } from '../../server/core/index.ts';
 import { listRecords } from '../../server/store/index.ts';
+import { refusing } from '../store-otherwise.ts';
 import { DIRECT, MINUTE, startWard } from './ward.ts';
 
-/** A store that refuses so many transactions that write a record of what was seen. */
-function refusing(store: Store, refusals: { left: number }): Store {
-  return new Proxy(store, {
-    get(target, name) {
-      const member = Reflect.get(target, name);
-      if (name === 'transaction')
-        return async (entries: Parameters<Store['transaction']>[0]) => {
-          const isSeen = JSON.stringify(entries).includes('ers-seen');
-          if (!isSeen || refusals.left === 0) return store.transaction(entries);
-          refusals.left -= 1;
-          return { ok: false, code: 'unavailable' };
-        };
-      return typeof member === 'function' ? member.bind(target) : member;
-    },
+/** Refuses so many transactions that write a record of what was seen. */
+const refusingSeen = (store: Store, refusals: { left: number }): Store =>
+  refusing(store, (entries) => {
+    if (!JSON.stringify(entries).includes('ers-seen') || refusals.left === 0) return false;
+    refusals.left -= 1;
+    return true;
   });
-}
 
 const seenIn = async (store: Store) => {
   const records = await listRecords<SeenRecord>(store, 'ers-seen');
@@ -29,7 +21,7 @@ const seenIn = async (store: Store) => {
 describe('what a worklist names', () => {
   test('K1: is noted before anything is made of it: where that cannot be, nothing is, and the next poll makes up for it', async () => {
     const refusals = { left: Number.POSITIVE_INFINITY };
-    await using ward = await startWard({ services: [DIRECT], around: (store) => refusing(store, refusals) });
+    await using ward = await startWard({ services: [DIRECT], around: (store) => refusingSeen(store, refusals) });
     const ubrn = await ward.create({ kind: 'booked-direct', service: DIRECT });
     await ward.intake.runOnce();
     expect(await ward.referralOf(ubrn)).toBeUndefined();
@@ -46,7 +38,7 @@ describe('what a worklist names', () => {
     await using ward = await startWard({
       services: [DIRECT],
       pollsPerDay: 1,
-      around: (store) => refusing(store, refusals),
+      around: (store) => refusingSeen(store, refusals),
     });
     const ubrn = await ward.create({ kind: 'booked-direct', service: DIRECT });
     await ward.intake.runOnce();
