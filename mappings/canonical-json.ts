@@ -24,5 +24,24 @@ function sorted(value: unknown): unknown {
   );
 }
 
-/** Whether two values are the same JSON: by content, not by the realm or the key order in which they were made. */
-export const isSameJson = (a: unknown, b: unknown): boolean => a === b || sortedJson(a) === sortedJson(b);
+/**
+ * Whether two values are the same JSON: by content, not by the realm or the key order in which they were made. A member that is
+ * undefined is not there; an item or a whole that is undefined is null.
+ */
+export function isSameJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (!isObject(a) || !isObject(b)) return (a ?? null) === (b ?? null);
+  if (Array.isArray(a) || Array.isArray(b))
+    return (
+      Array.isArray(a) &&
+      Array.isArray(b) &&
+      a.length === b.length &&
+      a.every((item, index) => isSameJson(item, b[index]))
+    );
+  const names = Object.keys(a).filter((name) => a[name] !== undefined);
+  const others = Object.keys(b).filter((name) => b[name] !== undefined);
+  return names.length === others.length && names.every((name) => b[name] !== undefined && isSameJson(a[name], b[name]));
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;

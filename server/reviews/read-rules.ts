@@ -27,6 +27,8 @@ export interface Rules {
   readonly reference: RejectionReference;
 }
 
+/** Where nothing is rejected no reason is looked up: an accept does not wait for them. */
+const NOT_READ: StoreResult<RejectionReference> = { ok: true, value: { reasons: undefined, system: undefined } };
 const PRIORITIES: readonly ErsPriority[] = ['ROUTINE', 'URGENT', 'TWO_WEEK_WAIT'];
 
 /**
@@ -39,7 +41,8 @@ export async function readRules(
   task: Task | undefined,
   now: string,
 ): Promise<StoreResult<Rules>> {
-  const reference = await readRejectionReference(store, now);
+  const mayReject = task?.status !== 'accepted' || record.decision?.code === 'reject';
+  const reference = mayReject ? await readRejectionReference(store, now) : NOT_READ;
   if (!reference.ok) return reference;
   const usable = await usableAttachments(store, record, task);
   if (!usable.ok) return usable;

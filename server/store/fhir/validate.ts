@@ -68,8 +68,8 @@ function jsonFailure(resource: Resource): StoreFailure | undefined {
 
 /** What to look at in one type: its choices, its bound codes, and where to go on. Property names as written in JSON. */
 interface Plan {
-  /** The names that a `value[x]` can have: one of them, at most, is there. */
-  readonly choices: readonly { readonly name: string; readonly properties: readonly string[] }[];
+  /** By each name that a `value[x]` can have, that of the choice: one of them, at most, is there. */
+  readonly choices: ReadonlyMap<string, string>;
   readonly codes: readonly { readonly property: string; readonly allowed: ReadonlySet<string>; readonly url: string }[];
   readonly children: readonly { readonly property: string; readonly type: string }[];
 }
@@ -89,13 +89,13 @@ function readBindings(): Bindings {
     if (known) return known;
     const codes: Plan['codes'][number][] = [];
     const children: Plan['children'][number][] = [];
-    const choices: Plan['choices'][number][] = [];
+    const choices = new Map<string, string>();
     const plan = { choices, codes, children };
     plans.set(type, plan);
     for (const [name, element] of Object.entries(tryGetDataType(type)?.elements ?? {})) {
       const isChoice = name.endsWith('[x]');
       const propertyOf = (code: string) => (isChoice ? name.slice(0, -3) + capital(code) : name);
-      if (isChoice) choices.push({ name, properties: element.type.map(({ code }) => propertyOf(code)) });
+      if (isChoice) for (const { code } of element.type) choices.set(propertyOf(code), name);
       for (const { code } of element.type) {
         const property = propertyOf(code);
         const url = boundValueSet(element.binding);
@@ -109,14 +109,7 @@ function readBindings(): Bindings {
 
   function visit(value: Json, type: string, path: string, issues: OperationOutcomeIssue[]): void {
     const { choices, codes, children } = planOf(type);
-    for (const { name, properties } of choices) {
-      // `_valueString` beside `valueString` is the same value.
-      const given = properties.filter((property) => property in value || `_${property}` in value);
-      if (given.length > 1) {
-        const details = { text: `Only one of ${given.join(', ')} can be there.` };
-        issues.push({ severity: 'error', code: 'structure', details, expression: [`${path}.${name}`] });
-      }
-    }
+    if (choices.size > 0) checkChoices(value, choices, path, issues);
     for (const { property, allowed, url } of codes) {
       const code = value[property];
       for (const one of Array.isArray(code) ? code : [code]) {
@@ -147,6 +140,21 @@ function readBindings(): Bindings {
       return issues.length > 0 ? failureOf('invalid', issues) : undefined;
     },
   };
+}
+
+function checkChoices(value: Json, choices: Plan['choices'], path: string, issues: OperationOutcomeIssue[]): void {
+  const given = new Map<string, Set<string>>();
+  for (const written of Object.keys(value)) {
+    // `_valueString` beside `valueString` is the same value.
+    const property = written.startsWith('_') ? written.slice(1) : written;
+    const name = choices.get(property);
+    if (name !== undefined) given.set(name, (given.get(name) ?? new Set()).add(property));
+  }
+  for (const [name, properties] of given) {
+    if (properties.size < 2) continue;
+    const details = { text: `Only one of ${[...properties].join(', ')} can be there.` };
+    issues.push({ severity: 'error', code: 'structure', details, expression: [`${path}.${name}`] });
+  }
 }
 
 const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null;
