@@ -32,8 +32,10 @@ export function buildModule(what: string): void {
   // The first build fetches some 330 MB into ~/.m2; the later ones find all there.
   const maven = ['-B', '-q', '-f', join(HERE, 'pom.xml'), 'process-classes'];
   if (spawnSync('mvn', ['-o', ...maven]).status === 0) return;
-  if (spawnSync('mvn', maven, { stdio: ['ignore', 2, 2] }).status !== 0)
-    fail('Maven could not build test/hapi: is Maven Central within reach?');
+  // A registry that fails once in a thousand files fails such a build now and then: what came stays, and the rest is asked again.
+  for (let tries = 0; tries < 3; tries += 1)
+    if (spawnSync('mvn', ['-U', ...maven], { stdio: ['ignore', 2, 2] }).status === 0) return;
+  fail('Maven could not build test/hapi, asked three times: is Maven Central within reach?');
 }
 
 /** Runs jest; how it ended. */
