@@ -38,12 +38,14 @@ export interface ActiveEngineOptions {
   readonly pollIntervalMs?: number;
   readonly standingSession?: () => Promise<UserSession | undefined>;
   /** For tests that live through hours: rarer looks, sooner ends. */
-  readonly tempo?: {
-    readonly scanEveryMs: number;
-    readonly sweepEveryMs: number;
-    readonly accountEveryMs: number;
-    readonly policy: Partial<DeliveryPolicy>;
-  };
+  readonly tempo?: Tempo;
+}
+
+export interface Tempo {
+  readonly scanEveryMs?: number;
+  readonly sweepEveryMs?: number;
+  readonly accountEveryMs?: number;
+  readonly policy?: Partial<DeliveryPolicy>;
 }
 
 /** The rooms that work for e-RS, from one take-over of the lease to its loss. */

@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, isIPv6 } from 'node:net';
 import { Registry } from 'prom-client';
 import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
-import { type ActiveEngine, buildActiveEngine } from './active-engine.ts';
+import { type ActiveEngine, buildActiveEngine, type Tempo } from './active-engine.ts';
 import { chainKey, createAudit } from './audit/index.ts';
 import type { ErsConfig, ServerConfig } from './config/index.ts';
 import {
@@ -36,6 +36,8 @@ export interface ProductOptions {
   readonly store?: Store;
   /** Demo and tests: worklists are read this often, where the poll limit is lifted. */
   readonly pollIntervalMs?: number;
+  /** Tests: how often the engine looks by itself. */
+  readonly tempo?: Tempo;
   /** Demo only: the pretend clinician who is always signed in. */
   readonly standingSession?: () => Promise<UserSession | undefined>;
 }

@@ -67,11 +67,13 @@ export interface WorldOptions extends SimulatorOptions {
   readonly remoteStore?: RemoteStoreConfig;
   /** What the store's server shows with a hint. Default: it is not asked for hints. */
   readonly hintSecret?: string;
+  /** How often the engine looks by itself at what clients wrote. Default: as in production. */
+  readonly scanEveryMs?: number;
 }
 
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const { isSignedIn = true, unattended = [], pollIntervalMs = 3_600_000, pollsPerDay, ...more } = options;
-  const { store: shared, leaseSeconds = 30, remoteStore, hintSecret, ...simulated } = more;
+  const { store: shared, leaseSeconds = 30, remoteStore, hintSecret, scanEveryMs, ...simulated } = more;
   const simulator = await startSimulator({
     port: 0,
     ...simulated,
@@ -119,6 +121,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       clock: systemClock,
       pollIntervalMs,
       ...(store === undefined ? {} : { store }),
+      ...(scanEveryMs === undefined ? {} : { tempo: { scanEveryMs, sweepEveryMs: scanEveryMs } }),
       ...(session === undefined ? {} : { standingSession: async () => session }),
     });
     if (!started.ok) throw new Error(started.fault);
