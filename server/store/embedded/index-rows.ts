@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   convertToSearchableReferences,
   convertToSearchableTokens,
@@ -51,6 +52,16 @@ export function indexRows(parameter: Parameter, resource: Resource): IndexRow[] 
 }
 
 const identifierValue = (value: unknown): TypedValue => ({ type: 'Identifier', value });
+
+/** Whether two versions of a resource have the same to say under an element that parameters start from. */
+export const isSameRoot = (one: Resource, other: Resource, root: string): boolean =>
+  isDeepStrictEqual(atRoot(one, root), atRoot(other, root));
+
+function atRoot(resource: Resource, root: string): unknown[] {
+  const path = root.split('.');
+  if (path[0] === 'meta' && path[1] !== undefined) return [new Map(Object.entries(resource.meta ?? {})).get(path[1])];
+  return Object.entries(resource).filter(([name]) => name.startsWith(root));
+}
 
 function hasRoot(resource: Resource, root: string): boolean {
   if (root.startsWith('meta.')) return resource.meta !== undefined && root.slice(5) in resource.meta;

@@ -99,6 +99,7 @@ export function buildLedger(parts: {
     row: Row | undefined,
     method: 'POST' | 'PUT',
     resource: Resource & { id: string },
+    before?: Stored,
   ): StoreResult<Written> {
     const ms = nextMs();
     const version = (row?.version ?? 0) + 1;
@@ -115,8 +116,7 @@ export function buildLedger(parts: {
       ms,
       rid,
     );
-    if (row && !row.deleted) index.clear(rid);
-    index.write(rid, stored);
+    index.write(rid, stored, before);
     for (const reference of literalReferences(stored)) touched.references.add(reference);
     touched.changes.push({ type, id: resource.id });
     return { ok: true, value: { rid, stored } };
@@ -232,12 +232,12 @@ export function buildLedger(parts: {
       const current = row && !row.deleted ? row : undefined;
       if (ifMatch !== undefined && String(current?.version) !== ifMatch) return stale(plain.resourceType);
       if (mustBeNew && current) return failure('conflict', `This ${plain.resourceType} exists already`);
-      if (current && !isNewVersion) {
-        const stored = contentOf(current.seq);
-        const same = stamp(plain, current.version, Date.parse(stored.meta.lastUpdated));
-        if (deepEquals(stored, same)) return { ok: true, value: { rid: current.rid, stored } };
+      const before = current && contentOf(current.seq);
+      if (current && before && !isNewVersion) {
+        const same = stamp(plain, current.version, Date.parse(before.meta.lastUpdated));
+        if (deepEquals(before, same)) return { ok: true, value: { rid: current.rid, stored: before } };
       }
-      return writeVersion(row, 'PUT', plain);
+      return writeVersion(row, 'PUT', plain, before);
     },
 
     remove(type, id, { ifMatch }) {

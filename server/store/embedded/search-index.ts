@@ -1,13 +1,14 @@
 import type { Resource } from '@medplum/fhirtypes';
 import type { Parameter, Parameters } from '../fhir/definitions.ts';
 import type { Database } from './database.ts';
-import { type IndexRow, indexRows, parseLocalReference } from './index-rows.ts';
+import { type IndexRow, indexRows, isSameRoot, parseLocalReference } from './index-rows.ts';
 
 /** The index tables, kept in step with the current version of each resource, inside the transaction that writes it. */
 export interface SearchIndex {
   /** The number under which the file knows a parameter. */
   keyOf(parameter: Parameter): number;
-  write(rid: number, resource: Resource): void;
+  /** @param before what the rows of this resource were made of; undefined: it has none */
+  write(rid: number, resource: Resource, before?: Resource): void;
   clear(rid: number): void;
 }
 
@@ -21,6 +22,13 @@ const INSERT: Record<IndexRow['table'], string> = {
   string: 'INSERT OR IGNORE INTO string (rid, param, folded, exact) VALUES (?, ?, ?, ?)',
 };
 
+const DELETE: Record<IndexRow['table'], string> = {
+  token: 'DELETE FROM token WHERE rid = ? AND param = ? AND code = ? AND system = ?',
+  reference: 'DELETE FROM reference WHERE rid = ? AND param = ? AND target_type = ? AND target_id = ?',
+  date: 'DELETE FROM date WHERE rid = ? AND param = ? AND low = ? AND high = ?',
+  string: 'DELETE FROM string WHERE rid = ? AND param = ? AND folded = ? AND exact = ?',
+};
+
 /** Opens the index; what is stored already is indexed again where parameters were added, changed or taken away since. */
 export function openSearchIndex(database: Database, parameters: Parameters): SearchIndex {
   const { prepare } = database;
@@ -31,15 +39,17 @@ export function openSearchIndex(database: Database, parameters: Parameters): Sea
     for (const table of Object.keys(INSERT)) prepare(`DELETE FROM ${table} WHERE rid = ?`).run(rid);
   }
 
-  function write(rid: number, resource: Resource): void {
+  // A step changes one element of a Task that has forty rows, on as many pages of the file: the others stay as they are.
+  function write(rid: number, resource: Resource, before?: Resource): void {
+    const replace = (key: number, rows: readonly IndexRow[], old: readonly IndexRow[]) => {
+      for (const row of missingFrom(rows, old)) prepare(DELETE[row.table]).run(rid, key, ...columnsOf(row));
+      for (const row of missingFrom(old, rows)) prepare(INSERT[row.table]).run(rid, key, ...columnsOf(row));
+    };
     for (const parameter of parameters.get(resource.resourceType)?.values() ?? []) {
-      const key = keyOf(parameter);
-      for (const row of indexRows(parameter, resource)) prepare(INSERT[row.table]).run(rid, key, ...columnsOf(row));
+      if (before !== undefined && parameter.roots.every((root) => isSameRoot(resource, before, root))) continue;
+      replace(keyOf(parameter), indexRows(parameter, resource), before ? indexRows(parameter, before) : []);
     }
-    for (const reference of literalReferences(resource)) {
-      const local = parseLocalReference(reference);
-      if (local) prepare(INSERT.reference).run(rid, ANY_REFERENCE, local.type, local.id);
-    }
+    replace(ANY_REFERENCE, referenceRows(resource), before ? referenceRows(before) : []);
   }
 
   if (changedTypes.size > 0) {
@@ -104,6 +114,19 @@ function columnsOf(row: IndexRow): [string | number, string | number] {
       return [row.folded, row.exact];
   }
 }
+
+/** Those of `rows` that `others` has not. */
+function missingFrom(others: readonly IndexRow[], rows: readonly IndexRow[]): readonly IndexRow[] {
+  const textOf = (row: IndexRow) => JSON.stringify([row.table, ...columnsOf(row)]);
+  const known = new Set(others.map(textOf));
+  return rows.filter((row) => !known.has(textOf(row)));
+}
+
+const referenceRows = (resource: Resource): IndexRow[] =>
+  [...literalReferences(resource)].flatMap((reference) => {
+    const local = parseLocalReference(reference);
+    return local ? [{ table: 'reference' as const, ...local }] : [];
+  });
 
 /** Every `Reference.reference` in a resource, contained ones and extensions included. */
 export function* literalReferences(value: unknown): Generator<string> {
