@@ -24,7 +24,10 @@ import { accessEvent, ersCallEvent, strangersEvent, withoutReferences } from './
 /** How long an event waits for others to be written with; with the write itself it is what a kill may lose. */
 const GATHER_MS = 500;
 /** Events of a transaction, its head left out: below a remote store's limit; the embedded one's writes hold up its reads. */
-const BATCH = { embedded: 10, hapi: 35, medplum: 35 } as const;
+const BATCH = { embedded: 4, hapi: 35, medplum: 35 } as const;
+/** Between two transactions, while few wait: a decision on its way through the process meets one of them at most. */
+const PAUSE_MS = 20;
+const FEW = 1_000;
 /** Events that wait at most. Then no more is shown; e-RS, which is paced, may be called as many times again. */
 const MAX_WAITING = 10_000;
 /** How long a store that fails is waited for when the process stops. */
@@ -80,8 +83,10 @@ export function createAudit(options: AuditOptions): AuditTrail {
     work ??= gather();
   }
 
+  const inHaste = () => AbortSignal.any([stopping.signal, hurry.signal]);
+
   async function gather(): Promise<void> {
-    await clock.sleep(GATHER_MS, AbortSignal.any([stopping.signal, hurry.signal]));
+    await clock.sleep(GATHER_MS, inHaste());
     let failures = 0;
     while (waiting.length > 0) {
       const isWritten = await writeBatch().catch((error: unknown) => {
@@ -91,8 +96,9 @@ export function createAudit(options: AuditOptions): AuditTrail {
       if (isWritten) {
         failures = 0;
         alerts.clear('audit-delayed', 'audit');
-        // Requests have their turn between two batches.
-        await nextTurn();
+        // Requests have their turn between two batches, and while few wait, the whole way of one.
+        const isUnhurried = waiting.length > 0 && waiting.length <= FEW && !inHaste().aborted;
+        await (isUnhurried ? clock.sleep(PAUSE_MS, inHaste()) : nextTurn());
         continue;
       }
       failures += 1;
