@@ -210,8 +210,8 @@ export const MUTATIONS: readonly Mutation[] = [
   one(
     'a review that ended for another reason than its lists rests on them no more (4.6, K1)',
     'server/landing/next-sync.ts',
-    'const items = isEnded ? [] : (listed',
-    'const items = isEnded && listed !== undefined ? [] : (listed',
+    'if (items === undefined) return ends?.ended !== undefined;',
+    'if (items === undefined) return false;',
     'test/journeys/listed-again',
   ),
   // Who may send at all.
@@ -441,8 +441,8 @@ export const MUTATIONS: readonly Mutation[] = [
   one(
     'what is being sent is not closed because e-RS shows the referral no more (D2)',
     'server/decisions/plan-review.ts',
-    "if (reviewStatusOf(record.baseline) === 'decision-sending') return none('outcome-unknown', ...alerts);",
-    '',
+    "if (reviewStatusOf(record.baseline) === 'decision-sending' || isUnheard(decision))",
+    'if (isUnheard(decision))',
     'test/decisions/plan-review',
   ),
   one(
