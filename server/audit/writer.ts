@@ -25,9 +25,10 @@ import { accessEvent, ersCallEvent, strangersEvent, withoutReferences } from './
 const GATHER_MS = 500;
 /** Events of a transaction, its head left out: below a remote store's limit; the embedded one's writes hold up its reads. */
 const BATCH = { embedded: 4, hapi: 35, medplum: 35 } as const;
-/** Between two transactions, while few wait: a decision on its way through the process meets one of them at most. */
+/** Between two transactions, so that a decision on its way through the process meets one of them, not ten. */
 const PAUSE_MS = 20;
-const FEW = 1_000;
+/** More do not wait for that: a kill would lose them. */
+const FEW = 100;
 /** Events that wait at most. Then no more is shown; e-RS, which is paced, may be called as many times again. */
 const MAX_WAITING = 10_000;
 /** How long a store that fails is waited for when the process stops. */
