@@ -149,6 +149,9 @@ function withoutMeta(resource: Resource | undefined): unknown {
   return { ...rest, meta: { ...others, tag: others.tag?.map(({ system, code }) => ({ system, code })) } };
 }
 
+/** What is on it follows from an order that nobody asked for: all was written at one time, and PostgreSQL has its own among equals. */
+const isAnyPage = (path: string) => /_count=[1-9]/.test(path) && !path.includes('_sort');
+
 describe('the facade over HAPI answers as over the embedded store, for the same resources', () => {
   test('there is something to compare of every type', () => {
     expect(KEPT.filter((type) => SERVED_TYPES.some((served) => served === type) && some[type] === undefined)).toEqual(
@@ -156,10 +159,17 @@ describe('the facade over HAPI answers as over the embedded store, for the same 
     );
   });
 
-  test.each(SEARCHES)('search: %s', async (path) => {
+  test.each(SEARCHES.filter((path) => !isAnyPage(path)))('search: %s', async (path) => {
     const [embedded, hapi] = await answers(path);
     expect((embedded as { status: number }).status).toBe(200);
     expect(hapi).toEqual(embedded);
+  });
+
+  test.each(SEARCHES.filter(isAnyPage))('a page as long, of as many: %s', async (path) => {
+    const [embedded, hapi] = (await answers(path)) as { status: number; body: Bundle }[];
+    const shapeOf = (one: typeof embedded) => [one?.status, one?.body.total, one?.body.entry?.length, one?.body.link];
+    expect(embedded?.status).toBe(200);
+    expect(shapeOf(hapi)).toEqual(shapeOf(embedded));
   });
 
   test.each(READS)('read: %s', async (path) => {
