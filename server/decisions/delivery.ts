@@ -75,6 +75,10 @@ const inDoubtUntil = (decision: QueuedDecision, { attemptMaxMs }: DeliveryPolicy
   return at === undefined ? '' : plus(at, attemptMaxMs);
 };
 
+/** Whether e-RS may still be at work on an attempt of a decision, although reading shows nothing of it (D3). */
+export const mayBeAtWork = (decision: QueuedDecision | undefined, now: string): boolean =>
+  decision !== undefined && inDoubtUntil(decision, DEFAULT_DELIVERY_POLICY) > now;
+
 /** Whether e-RS is known to have recorded no attempt of a decision, so that the review may be open again (E-9a, D3). */
 export const isKnownNotApplied = (decision: QueuedDecision, now: string, policy: DeliveryPolicy): boolean =>
   !decision.isUnknowable &&

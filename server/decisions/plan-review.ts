@@ -14,7 +14,7 @@ import {
   withReviewStatus,
 } from '../../mappings/index.ts';
 import { type AlertCode, CODES, type DispatchRecord, isPolledSince } from '../core/index.ts';
-import { ATTEMPT_MAX_MS, asUnknowable, type QueuedDecision, showsOutcome } from './delivery.ts';
+import { ATTEMPT_MAX_MS, asUnknowable, mayBeAtWork, type QueuedDecision, showsOutcome } from './delivery.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { groupOf, REVIEW_MACHINE } from './machine.ts';
 import { recorded } from './outcomes.ts';
@@ -118,7 +118,10 @@ function planOpen(situation: ReviewSituation, latest: Episode): ReviewPlan {
     const plan = planUnknowable(situation, latest, decision);
     return plan.kind === 'none' ? unknowable(latest, decision) : plan;
   }
-  if (situation.listed?.length === 0 && settled.kind === 'in-review') return close(situation, latest, LEFT_WORKLIST);
+  // What may be recorded yet is not opened or closed for what changed besides: its next attempt tells, and is refused by If-Match.
+  const mayEndElsewhere = situation.listed?.length === 0 && settled.kind === 'in-review';
+  if (mayBeAtWork(decision, situation.now) && (mayEndElsewhere || !seenNow(situation, latest).isSame)) return none();
+  if (mayEndElsewhere) return close(situation, latest, LEFT_WORKLIST);
   const plan = follow(situation, latest);
   return settled.kind === 'unknown' ? { ...plan, alerts: [...plan.alerts, 'state-unknown'] } : plan;
 }

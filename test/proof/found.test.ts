@@ -128,6 +128,37 @@ describe('what the proof has found', () => {
     );
   });
 
+  test('D3 E-10: a rejection that a dead process had on the wire is not opened because what was landed looks otherwise (seed 900079)', async () => {
+    const rejected: Step = {
+      do: 'decide',
+      on: 0,
+      door: 'store',
+      choice: 185,
+      manner: 'sound',
+      isBlind: false,
+      afterMs: 5_000,
+    };
+    const routine: Step = { do: 'refer', kind: 'booked-direct', priority: 'ROUTINE', attachments: 0, afterMs: 0 };
+    const script: Step[] = [
+      routine,
+      routine,
+      { do: 'session', is: 'in', afterMs: 0 },
+      later,
+      // The first is refused with 409, and the Task opened with what was read then; what is landed later has one sign more of the edit.
+      { do: 'happen', on: 0, event: 'clinical-information-updated', afterMs: 0 },
+      { ...rejected, afterMs: 2_500 },
+      { do: 'fault', fault: { endpoint: 'A014', kind: 'delay', times: 1, after: 0, delayMs: 170_000 }, afterMs: 0 },
+      rejected,
+      { do: 'kill', doors: 0, phase: 'after', downMs: 50, afterMs: 0 },
+      { do: 'refresh', on: 1, afterMs: 60_000 },
+      { do: 'refresh', on: 0, afterMs: 200_000 },
+    ];
+    const { violations, trace, notes } = await run(2, script, { isTraced: true });
+    const opened = trace.filter((line) => /: requested, decision-conflict/.test(line));
+    expect([violations, opened.map((line) => /process \d/.exec(line)?.[0])]).toEqual([[], ['process 1']]);
+    expect(notes.get('ended rejected')).toBe(1);
+  }, 30_000);
+
   test('T-7: what somebody forged in the store does not become the truth by a later change through the facade (seed 5413)', async () => {
     const script: Step[] = [
       referral('triage'),

@@ -62,6 +62,8 @@ export interface Intent {
   readonly decision: DecisionCode;
   readonly reason?: string;
   readonly comment?: string;
+  /** The version that it was written upon through the facade. */
+  readonly onVersion?: string;
 }
 
 /** An attempt as its mark in the store says, before it leaves. */
@@ -151,6 +153,15 @@ export class Judge {
   /** The facade said that nothing of it was stored, or that it was taken back. */
   forget(intent: Intent): void {
     this.#gone.add(intent);
+  }
+
+  /**
+   * A client took back what that version said. A decision that the facade took upon the same version made none of its own, or one of
+   * the two had been refused: it said again what was there, and went with it (seed 900137).
+   */
+  takenBackOn(taskId: string, versionId: string): void {
+    for (const intent of this.#intents)
+      if (intent.taskId === taskId && intent.onVersion === versionId) this.#gone.add(intent);
   }
 
   latestIntent(taskId: string): Intent | undefined {

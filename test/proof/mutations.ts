@@ -439,6 +439,13 @@ export const MUTATIONS: readonly Mutation[] = [
     'test/decisions/plan-review',
   ),
   one(
+    'what e-RS may be at work on is not opened for what else has changed (D3, 4.5)',
+    'server/decisions/plan-review.ts',
+    'if (mayBeAtWork(decision, situation.now) && (mayEndElsewhere || !seenNow(situation, latest).isSame)) return none();',
+    '',
+    'test/proof/found',
+  ),
+  one(
     'what is being sent is not closed because e-RS shows the referral no more (D2)',
     'server/decisions/plan-review.ts',
     "if (reviewStatusOf(record.baseline) === 'decision-sending' || isUnheard(decision))",

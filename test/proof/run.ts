@@ -473,8 +473,8 @@ class World {
     else this.#judge.forget(intent);
   }
 
-  #putThroughFacade(seen: Stored<Task>, { task, intent }: Wish, isSession: boolean): void {
-    if (intent) this.#judge.intends(intent);
+  #putThroughFacade(seen: Stored<Task>, { task, intent: wished }: Wish, isSession: boolean): void {
+    const intent = wished && this.#judge.intends({ ...wished, onVersion: seen.meta.versionId });
     const askedAt = this.#time.now().toISOString();
     const headers = {
       'content-type': 'application/fhir+json',
@@ -492,13 +492,15 @@ class World {
   async #touch(task: Stored<Task>, { how, door }: Extract<Step, { do: 'touch' }>): Promise<void> {
     const wanted = touched(task, how, this.#token());
     const intent = how === 'take-back' || how === 'claim' ? this.#judge.latestIntent(task.id) : undefined;
-    const isTakenBack = intent !== undefined && (task.status === 'accepted' || task.status === 'rejected');
+    const isDecided = task.status === 'accepted' || task.status === 'rejected';
+    const isTakenBack = intent !== undefined && isDecided;
     this.#judge.meddled(task.id);
     if (door !== 'store') {
       const headers = { 'content-type': 'application/fhir+json', 'if-match': `W/"${task.meta.versionId}"` };
       this.#call('PUT', `/fhir/R4/Task/${task.id}`, headers, wanted, (status) => {
-        if (status < 300 && isTakenBack && this.#judge.latestIntent(task.id) === intent)
-          this.#judge.forget(intent as Intent);
+        if (status >= 300) return;
+        if (isTakenBack && this.#judge.latestIntent(task.id) === intent) this.#judge.forget(intent as Intent);
+        if (isDecided && wanted.status !== task.status) this.#judge.takenBackOn(task.id, task.meta.versionId);
       });
       return;
     }
