@@ -1,14 +1,5 @@
-import { createHash, randomUUID } from 'node:crypto';
 import type { Task } from '@medplum/fhirtypes';
-import {
-  buildDecisionRequest,
-  CODE_SYSTEM,
-  type DecisionRequest,
-  isSameJson,
-  reviewStatusOf,
-  toErsPriority,
-  withReviewStatus,
-} from '../../mappings/index.ts';
+import { isSameJson, reviewStatusOf, withReviewStatus } from '../../mappings/index.ts';
 import {
   backoffMs,
   CODES,
@@ -35,6 +26,7 @@ import {
   type StepResult,
 } from '../decisions/index.ts';
 import { loadReview, type RejectionReference, type Review } from '../reviews/index.ts';
+import { attemptOf, requestOf } from './attempt.ts';
 import { afterFailure, type InHand, later, type Next, reload, rest } from './next.ts';
 import type { DispatchRoom } from './room.ts';
 import type { IdentifiedSession } from './sessions.ts';
@@ -116,11 +108,7 @@ async function send(
   const upload = await uploadNext(options, hand, decision, identified);
   if (upload.kind === 'rule') return apply(options, upload.hand, upload.decision, upload.step, upload.witnesses);
   if (upload.kind === 'next') return upload.next;
-  const request = buildDecisionRequest(decision.command, {
-    rejectionReasonSystem: reference.system ?? '',
-    attachments: (decision.attachments ?? []).flatMap(({ uploaded }) => uploaded ?? []),
-    ...priorityOf(hand.step.record),
-  });
+  const request = requestOf(hand.step.record, decision, reference);
   const attempt = attemptOf(decision, request, version, identified, options.clock.now().toISOString());
   const { nextAttemptAt: _, ...queued } = decision;
   const sending: QueuedDecision = {
@@ -171,36 +159,6 @@ const refusalFields = (fate: Exclude<Fate<ErsReferral>, { kind: 'ok' }>) => ({
   ...(fate.refusal?.ersCode === undefined ? {} : { ersCode: fate.refusal.ersCode }),
   ...(fate.refusal?.ersRequestId === undefined ? {} : { ersRequestId: fate.refusal.ersRequestId }),
 });
-
-function attemptOf(
-  decision: QueuedDecision,
-  request: DecisionRequest,
-  version: number,
-  identified: IdentifiedSession | undefined,
-  startedAt: string,
-): Attempt {
-  const number = decision.attempts + 1;
-  return {
-    number,
-    correlationId: randomUUID(),
-    operation: request.operation,
-    version,
-    bodyHash: createHash('sha256')
-      .update(JSON.stringify(request.body ?? null))
-      .digest('base64url'),
-    mode: identified === undefined ? 'application' : 'user',
-    ...(identified === undefined ? {} : { sender: identified.sdsUserId }),
-    ...(identified?.session.onBehalfOf === undefined ? {} : { onBehalfOf: identified.session.onBehalfOf }),
-    startedAt,
-    outcome: 'unknown',
-  };
-}
-
-function priorityOf(record: DispatchRecord) {
-  const code = record.reviewed.priority;
-  const currentPriority = code === undefined ? undefined : toErsPriority({ system: CODE_SYSTEM.priority, code });
-  return currentPriority === undefined ? {} : { currentPriority };
-}
 
 /** Step 4: what e-RS's answer means for the Task, its record and the audit. */
 async function answered(
