@@ -84,10 +84,9 @@ export function createAudit(options: AuditOptions): AuditTrail {
     work ??= gather();
   }
 
-  const inHaste = () => AbortSignal.any([stopping.signal, hurry.signal]);
-
   async function gather(): Promise<void> {
-    await clock.sleep(GATHER_MS, inHaste());
+    const haste = AbortSignal.any([stopping.signal, hurry.signal]);
+    await clock.sleep(GATHER_MS, haste);
     let failures = 0;
     while (waiting.length > 0) {
       const isWritten = await writeBatch().catch((error: unknown) => {
@@ -98,8 +97,8 @@ export function createAudit(options: AuditOptions): AuditTrail {
         failures = 0;
         alerts.clear('audit-delayed', 'audit');
         // Requests have their turn between two batches, and while few wait, the whole way of one.
-        const isUnhurried = waiting.length > 0 && waiting.length <= FEW && !inHaste().aborted;
-        await (isUnhurried ? clock.sleep(PAUSE_MS, inHaste()) : nextTurn());
+        const isUnhurried = waiting.length > 0 && waiting.length <= FEW && !haste.aborted;
+        await (isUnhurried ? clock.sleep(PAUSE_MS, haste) : nextTurn());
         continue;
       }
       failures += 1;

@@ -57,17 +57,13 @@ const identifierValue = (value: unknown): TypedValue => ({ type: 'Identifier', v
 export const isSameRoot = (one: Resource, other: Resource, root: string): boolean =>
   isDeepStrictEqual(atRoot(one, root), atRoot(other, root));
 
-function atRoot(resource: Resource, root: string): unknown[] {
-  const path = root.split('.');
-  if (path[0] === 'meta' && path[1] !== undefined) return [new Map(Object.entries(resource.meta ?? {})).get(path[1])];
-  return Object.entries(resource).filter(([name]) => name.startsWith(root));
-}
+const hasRoot = (resource: Resource, root: string): boolean => atRoot(resource, root).length > 0;
 
-function hasRoot(resource: Resource, root: string): boolean {
-  if (root.startsWith('meta.')) return resource.meta !== undefined && root.slice(5) in resource.meta;
-  if (root in resource) return true;
-  for (const key in resource) if (key.startsWith(root)) return true; // value[x] is written valueString
-  return false;
+/** The members under a root: `value` is that of a `value[x]`, too, which is written valueString. */
+function atRoot(resource: Resource, root: string): [name: string, member: unknown][] {
+  const isOfMeta = root.startsWith('meta.');
+  const name = isOfMeta ? root.slice('meta.'.length) : root;
+  return Object.entries(isOfMeta ? (resource.meta ?? {}) : resource).filter(([member]) => member.startsWith(name));
 }
 
 function tokenRows(values: TypedValue[]): IndexRow[] {

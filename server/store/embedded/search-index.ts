@@ -117,6 +117,7 @@ function columnsOf(row: IndexRow): [string | number, string | number] {
 
 /** Those of `rows` that `others` has not. */
 function missingFrom(others: readonly IndexRow[], rows: readonly IndexRow[]): readonly IndexRow[] {
+  if (others.length === 0) return rows;
   const textOf = (row: IndexRow) => JSON.stringify([row.table, ...columnsOf(row)]);
   const known = new Set(others.map(textOf));
   return rows.filter((row) => !known.has(textOf(row)));
