@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { MUTATIONS, type Mutation } from './mutations.ts';
+import { mutated } from './mutated.ts';
+import { MUTATIONS } from './mutations.ts';
 
 /**
  * `npm run prove:mutations [-- --only WORDS] [--tests-only]`: takes each guard out of a copy of the tree, runs the tests that should
@@ -32,20 +33,6 @@ const only = at < 0 ? undefined : process.argv[at + 1];
 /** The proof is not asked: it takes most of the time, and what it meets is chance. */
 const isProofAsked = !process.argv.includes('--tests-only');
 const wanted = MUTATIONS.filter(({ guard }) => only === undefined || guard.includes(only));
-
-/** The source with the guard taken out. Fails loudly where it is not what it was when the mutation was written. */
-function mutated(root: string, { guard, edits }: Mutation): { path: string; source: string }[] {
-  const sources = new Map<string, string>();
-  for (const { file, from, to } of edits) {
-    const source = sources.get(file) ?? readFileSync(join(root, file), 'utf8');
-    if (source.split(from).length !== 2) throw new Error(`"${guard}": its source is not once in ${file}:\n${from}`);
-    sources.set(
-      file,
-      source.replace(from, () => to),
-    );
-  }
-  return [...sources].map(([path, source]) => ({ path, source }));
-}
 
 function failingTests(tree: string, tests: readonly string[]): string[] {
   if (tests.length === 0) return [];
