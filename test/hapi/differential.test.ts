@@ -165,12 +165,18 @@ describe('the facade over HAPI answers as over the embedded store, for the same 
     expect(hapi).toEqual(embedded);
   });
 
-  test.each(SEARCHES.filter(isAnyPage))('a page as long, of as many: %s', async (path) => {
-    const [embedded, hapi] = (await answers(path)) as { status: number; body: Bundle }[];
-    const shapeOf = (one: typeof embedded) => [one?.status, one?.body.total, one?.body.entry?.length, one?.body.link];
-    expect(embedded?.status).toBe(200);
-    expect(shapeOf(hapi)).toEqual(shapeOf(embedded));
-  });
+  test.each(SEARCHES.filter(isAnyPage))(
+    'a page as long, of as many, and nothing on it that is otherwise: %s',
+    async (path) => {
+      const [embedded, hapi] = (await answers(path)) as { status: number; body: Bundle }[];
+      const shapeOf = (one: typeof embedded) => [one?.status, one?.body.total, one?.body.entry?.length, one?.body.link];
+      expect(embedded?.status).toBe(200);
+      expect(shapeOf(hapi)).toEqual(shapeOf(embedded));
+      const shown = (hapi?.body.entry ?? []).map(({ resource }) => resource);
+      const held = shown.map((one) => answerOf(bases[0], `${one?.resourceType}/${one?.id}`, {}));
+      expect(shown).toEqual((await Promise.all(held)).map(({ body }) => body));
+    },
+  );
 
   test.each(READS)('read: %s', async (path) => {
     const [embedded, hapi] = await answers(path);
