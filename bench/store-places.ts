@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { searchParameters } from '../conformance/index.ts';
 import { type Store, systemClock } from '../server/core/index.ts';
 import { connectHapiStore, connectMedplumStore, openEmbeddedStore } from '../server/store/index.ts';
-import { startHapi } from '../test/hapi/server.ts';
+import { residentBytes, startHapi } from '../test/hapi/server.ts';
 
 /** A store to be measured. */
 export interface Place extends AsyncDisposable {
@@ -59,19 +59,29 @@ const hapi = (name: string): Contender => ({
   },
 });
 
-function medplum(url: string, id: string, secret: string): Contender {
+/** @param pids of its processes on this machine: it was not started here, so nobody else knows them */
+function medplum(url: string, id: string, secret: string, pids: readonly number[]): Contender {
   return {
     name: 'Medplum',
     async open() {
       return {
         environment: { STORE: 'medplum', STORE_URL: url, STORE_CLIENT_ID: id, STORE_CLIENT_SECRET: secret },
-        headers: {},
+        direct: url,
+        headers: { Authorization: `Bearer ${await tokenOf(url, id, secret)}` },
         connect: () => probed(connectMedplumStore({ ...common, baseUrl: url, credentials: { id, secret } })),
-        memoryMb: async () => undefined,
+        memoryMb: async () => (pids.length === 0 ? undefined : residentBytes(pids) / 1e6),
         async [Symbol.asyncDispose]() {},
       };
     },
   };
+}
+
+/** Of Medplum, good for an hour. */
+async function tokenOf(url: string, id: string, secret: string): Promise<string> {
+  const wish = { grant_type: 'client_credentials', client_id: id, client_secret: secret };
+  const answer = await fetch(new URL('/oauth2/token', url), { method: 'POST', body: new URLSearchParams(wish) });
+  if (!answer.ok) throw new Error(`Medplum gave no token: ${answer.status}`);
+  return ((await answer.json()) as { access_token: string }).access_token;
 }
 
 async function probed(connected: Promise<Store>): Promise<Store> {
@@ -81,9 +91,10 @@ async function probed(connected: Promise<Store>): Promise<Store> {
   return store;
 }
 
-/** Embedded and HAPI; Medplum, where STORE_URL, STORE_CLIENT_ID and STORE_CLIENT_SECRET name one. */
+/** Embedded and HAPI; Medplum, where STORE_URL, STORE_CLIENT_ID and STORE_CLIENT_SECRET name one, and STORE_PIDS its processes. */
 export function contenders(environment: Readonly<Record<string, string | undefined>>): readonly Contender[] {
   const { STORE_URL: url, STORE_CLIENT_ID: id, STORE_CLIENT_SECRET: secret, HAPI_POSTGRES: postgres } = environment;
-  const named = url && id && secret ? [medplum(url, id, secret)] : [];
+  const pids = (environment['STORE_PIDS'] ?? '').split(/\s+/).filter(Boolean).map(Number);
+  const named = url && id && secret ? [medplum(url, id, secret, pids)] : [];
   return [embedded, hapi(postgres === undefined ? 'HAPI (H2)' : 'HAPI (PostgreSQL)'), ...named];
 }

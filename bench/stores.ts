@@ -7,7 +7,8 @@ import { contenders } from './store-places.ts';
 
 /**
  * `npm run bench:stores -- --postgres URL [--referrals N]`: the three stores side by side, in one run on one machine: the
- * driver first, then the server over it. Medplum comes along where STORE_URL, STORE_CLIENT_ID and STORE_CLIENT_SECRET name one.
+ * driver first, then the server over it. Medplum comes along where STORE_URL, STORE_CLIENT_ID and STORE_CLIENT_SECRET name one;
+ * STORE_PIDS, with blanks between, says which processes of this machine are its own: their memory is shown.
  */
 const { values } = parseArgs({
   options: { postgres: { type: 'string' }, referrals: { type: 'string', default: '1000' } },

@@ -59,8 +59,8 @@ interface Database {
   drop(): Promise<void>;
 }
 
-/** Memory that several processes share is counted once. */
-const residentBytes = (pids: readonly number[]): number =>
+/** What these processes of this machine hold in memory; what several share is counted once. */
+export const residentBytes = (pids: readonly number[]): number =>
   pids
     .map((pid) => {
       try {
