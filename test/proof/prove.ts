@@ -31,6 +31,9 @@ export interface TallyOptions {
   readonly say: (line: string) => void;
 }
 
+/** A run of an hour says now and then that it is alive. */
+const SEEDS_A_LINE = 500;
+
 /** Adds up what came of the seeds of a run. */
 export class Tally {
   readonly #options: TallyOptions;
@@ -54,7 +57,14 @@ export class Tally {
     for (const [note, count] of notes) this.#notes.set(note, (this.#notes.get(note) ?? 0) + count);
     for (const line of report) this.#options.say(line);
     if (violations.length > 0) this.#failed.push(seed);
+    if (this.#seeds % SEEDS_A_LINE === 0) this.#options.say(this.#soFar());
     return { failed: this.#failed.length };
+  }
+
+  #soFar(): string {
+    const seconds = (performance.now() - this.#startedMs) / 1000;
+    const rate = (this.#seeds / seconds).toFixed(1);
+    return `${this.#seeds} seeds so far: ${this.#failed.length} failed. ${rate} seeds/s.`;
   }
 
   /** Says all of it; answers the exit code. */
