@@ -10,6 +10,7 @@ import {
   UPLOAD_LIMITS,
   UPLOADABLE_TYPES,
 } from '../../mappings/index.ts';
+import type { StoreFailure } from '../core/index.ts';
 import { groupOf, takesAttachments } from '../decisions/index.ts';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
 import { versionHeadersOf } from './etag.ts';
@@ -126,7 +127,7 @@ async function keep(room: FacadeRoom, { task }: Review, file: Readable, about: A
   const document = decisionAttachment(task, { ...about, binaryId, size, sha1 }, { serial: randomUUID(), at });
   const created = await store.create(document);
   if (!created.ok) {
-    if (created.code !== 'unknown-outcome') await forget();
+    if (NOTHING_DONE.has(created.code)) await forget();
     return refuseForStore(created);
   }
   const { resource } = created.value;
@@ -137,6 +138,17 @@ async function keep(room: FacadeRoom, { task }: Review, file: Readable, about: A
     headers: { ...versionHeadersOf(resource), Location: `${room.baseUrl}/DocumentReference/${resource.id}` },
   };
 }
+
+/**
+ * What says for certain that no DocumentReference was created. After any other failure there may be one, and its file stays:
+ * a file that nothing names harms nobody, a document without its file does.
+ */
+const NOTHING_DONE: ReadonlySet<StoreFailure['code']> = new Set([
+  'invalid',
+  'conflict',
+  'multiple-matches',
+  'not-supported',
+]);
 
 const tooLarge = (): Refusal =>
   refuse('body-too-large', {

@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { DocumentReference, OperationOutcome, Parameters, Task } from '@medplum/fhirtypes';
 import request from 'supertest';
 import { CODE_SYSTEM, isNameOfType, makeOutput, reviewStatusOf, UPLOADABLE_TYPES } from '../../mappings/index.ts';
+import type { Store, StoreFailure } from '../../server/core/index.ts';
 import { type FacadeWorldOptions, PDF, startFacade, type World } from './world.ts';
 
 const MAX_BYTES = 5_242_880;
@@ -186,6 +187,25 @@ describe('$ers-attach', () => {
       await new Promise((resolve) => setTimeout(resolve, 5));
     expect(await countOf(world, 'DocumentReference')).toBe(before);
   });
+
+  test.each<[StoreFailure['code'], boolean]>([
+    ['invalid', false],
+    ['conflict', false],
+    ['unavailable', true],
+    ['unknown-outcome', true],
+    ['too-costly', true],
+  ])(
+    'a DocumentReference that ends as %s: whether the file stays is %s, so that none can be without its file',
+    async (code, isKept) => {
+      await using world = await startFacade();
+      const create: Store['create'] = async () => ({ ok: false, code });
+      Object.assign(world.store, { create });
+      expect((await attach(world)).status).toBeGreaterThanOrEqual(400);
+      const files = await world.store.history('Binary', undefined, { count: 1 });
+      expect(files.ok && files.value.entries[0]?.method).toBe(isKept ? 'PUT' : 'DELETE');
+      expect(world.calls.includes('create')).toBe(true);
+    },
+  );
 
   test.each<[string, FacadeWorldOptions['review'], Partial<Task>, [number, string, string]]>([
     [
