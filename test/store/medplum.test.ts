@@ -102,6 +102,75 @@ describe('what the driver sees of an answer, although MedplumClient hides it', (
   });
 });
 
+describe('one bad answer of the token endpoint', () => {
+  const html = saying(200, '<html>Synthetic proxy</html>', { 'Content-Type': 'text/html' });
+  const patience = { callMs: 2_000, tokenMs: 100 };
+
+  test.each([
+    ['no answer at all', hanging],
+    ['half an answer', truncating(200, '{"access_token"', { 'Content-Type': 'application/json' })],
+    ['the page of a proxy', html],
+    ['JSON that is no token', json(200, { hello: 'world' })],
+    ['a reset', resetting],
+    ['an error', saying(500)],
+  ])('%s ends the calls that need it in time, and the store works again with the next good one', async (_name, bad) => {
+    gateway.answer = toMembers(json(200, stored));
+    const good = gateway.answerToken;
+    gateway.answerToken = bad;
+    const store = connect({ limits: { ...patience, parallel: 2 } });
+    const began = performance.now();
+    const reads = await Promise.all(Array.from({ length: 5 }, () => store.read('Patient', ID)));
+    expect(reads.map((read) => !read.ok && read.code)).toEqual(Array.from({ length: 5 }, () => 'unavailable'));
+    expect(performance.now() - began).toBeLessThan(patience.callMs);
+    expect(JSON.stringify(await store.probe())).toContain('STORE_URL');
+    expect(gateway.received).toEqual([]);
+    gateway.answerToken = good;
+    expect(await store.read('Patient', ID)).toMatchObject({ ok: true });
+    // A file too, whose line no library sees.
+    expect(await store.openBinary(ID)).toMatchObject({ ok: false });
+    expect(asked().length).toBeGreaterThan(1);
+  });
+
+  test('a call ends within its own time although it waits for a token that takes longer', async () => {
+    gateway.answerToken = hanging;
+    const store = connect({ limits: { callMs: 100, tokenMs: 1_000 } });
+    expect(await store.create(patient)).toMatchObject({ ok: false, code: 'unavailable' });
+    expect(gateway.received).toEqual([]);
+  });
+
+  test('a token is renewed before it runs out, and one that says nothing of its life until the server refuses it', async () => {
+    let nowMs = 0;
+    const clock: Clock = { ...systemClock, monotonicMs: () => nowMs };
+    gateway.answer = toMembers(json(200, stored));
+    const store = connect({ clock });
+    await store.read('Patient', ID);
+    nowMs = 500_000;
+    await store.read('Patient', ID);
+    expect(gateway.tokenRequests).toHaveLength(1);
+    nowMs = 590_000;
+    gateway.answerToken = json(200, { access_token: 'token-of-no-age' });
+    await store.read('Patient', ID);
+    nowMs = 10_000_000;
+    await store.read('Patient', ID);
+    expect(asked().map(({ headers }) => headers.authorization)).toEqual([
+      'Bearer token-1',
+      'Bearer token-1',
+      'Bearer token-of-no-age',
+      'Bearer token-of-no-age',
+    ]);
+  });
+
+  test('a library that waits for something of its own holds neither the call nor its place', async () => {
+    gateway.answer = toMembers(json(200, stored));
+    const wire = openMedplumWire(optionsOf({ limits: { callMs: 100, parallel: 1, attempts: 1 } }));
+    stores.push(wire);
+    expect(await wire.ask('read', () => new Promise(() => undefined))).toMatchObject({ code: 'unavailable' });
+    expect(await wire.ask('read', (client, options) => client.get('fhir/R4/Patient/1', options))).toMatchObject({
+      ok: true,
+    });
+  });
+});
+
 describe('silence and back-pressure', () => {
   test.each([
     ['a reset', resetting],

@@ -24,7 +24,7 @@ export async function putBinary(
     source.destroy();
     return line;
   }
-  const { dispatcher, heard, signal, done } = line.value;
+  const { dispatcher, heard, headers, signal, done } = line.value;
   const id = about.id ?? randomUUID();
   const meter = new Meter(about.maxBytes);
   // Bytes of a FHIR media type (raw answers of e-RS) HAPI would read as the Binary resource itself.
@@ -36,7 +36,7 @@ export async function putBinary(
       signal,
       body: Readable.from(isWrapped ? wrapped(id, about, meter.through(source)) : meter.through(source)),
       headers: {
-        ...wire.authorization(),
+        ...headers,
         'content-type': isWrapped ? 'application/fhir+json' : about.contentType,
         accept: 'application/fhir+json',
         prefer: 'return=minimal',
@@ -63,12 +63,12 @@ export async function putBinary(
 export async function openBinary(wire: HapiWire, id: string) {
   const line = await wire.openLine();
   if (!line.ok) return line;
-  const { dispatcher, heard, signal, done } = line.value;
+  const { dispatcher, heard, headers, signal, done } = line.value;
   try {
     const answer = await request(`${wire.baseUrl}/Binary/${encodeURIComponent(id)}`, {
       dispatcher,
       signal,
-      headers: { ...wire.authorization(), accept: '*/*', 'cache-control': 'no-cache' },
+      headers: { ...headers, accept: '*/*', 'cache-control': 'no-cache' },
     });
     const stream = answer.body;
     const versionId = versionOf(headerOf(heard, 'etag'));

@@ -1,4 +1,5 @@
 import { Client } from 'fhir-kit-client';
+import { fixedEntry } from '../remote/entry.ts';
 import { openLine, type Wire, type WireOptions } from '../remote/wire.ts';
 
 /** The connection to one HAPI. */
@@ -12,8 +13,8 @@ export function openHapiWire(options: WireOptions): HapiWire {
       ? {}
       : { authorization: `Basic ${Buffer.from(`${credentials.id}:${credentials.secret}`).toString('base64')}` };
   return openLine(options, {
-    make: () => new Client({ baseUrl, customHeaders: authorization }),
-    authorization: () => authorization,
+    client: new Client({ baseUrl }),
+    entry: () => fixedEntry(authorization),
     // A body that is no JSON comes as text.
     answerIn(error) {
       if (!Error.isError(error) || !('response' in error)) return undefined;

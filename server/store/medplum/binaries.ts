@@ -46,7 +46,7 @@ async function send(
     source.destroy();
     return line;
   }
-  const { dispatcher, heard, signal, done } = line.value;
+  const { dispatcher, heard, headers, signal, done } = line.value;
   const meter = new Meter(about.maxBytes);
   try {
     const answer = await request(`${wire.baseUrl}/Binary`, {
@@ -55,7 +55,7 @@ async function send(
       signal,
       body: Readable.from(meter.through(source)),
       headers: {
-        ...wire.authorization(),
+        ...headers,
         'content-type': typeOf(about.contentType),
         accept: 'application/fhir+json',
         ...(about.securityContext === undefined ? {} : { 'x-security-context': about.securityContext }),
@@ -101,12 +101,12 @@ export async function openBinary(wire: MedplumWire, id: string): Promise<StoreRe
   if (stored?.resourceType !== 'Binary') return failure('unavailable', 'The store does not give the file now');
   const line = await wire.openLine();
   if (!line.ok) return line;
-  const { dispatcher, heard, signal, done } = line.value;
+  const { dispatcher, heard, headers, signal, done } = line.value;
   try {
     const answer = await request(`${wire.baseUrl}/Binary/${encodeURIComponent(id)}`, {
       dispatcher,
       signal,
-      headers: { ...wire.authorization(), accept: '*/*' },
+      headers: { ...headers, accept: '*/*' },
     });
     if (answer.statusCode !== 200) {
       await answer.body.dump();

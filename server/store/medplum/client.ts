@@ -1,5 +1,7 @@
 import { MedplumClient, OperationOutcomeError } from '@medplum/core';
+import { fixedEntry } from '../remote/entry.ts';
 import { openLine, type Wire, type WireOptions } from '../remote/wire.ts';
+import { Tokens } from './tokens.ts';
 
 /** The connection to one Medplum project. */
 export type MedplumWire = Wire<MedplumClient>;
@@ -9,24 +11,24 @@ export const FHIR = 'application/fhir+json';
 
 /**
  * Speaks through MedplumClient with its own retries off: it would repeat any method, and a create whose answer was lost
- * would be two. Tokens are the client's affair (client credentials); everything else goes by the line of the call.
+ * would be two. It knows of no credentials either, so that it asks for nothing of its own accord: tokens are ours.
  */
 export function openMedplumWire(options: WireOptions): MedplumWire {
+  const { credentials, clock } = options;
   const baseUrl = options.baseUrl.replace(/\/fhir\/R4$/, '');
   return openLine<MedplumClient>(
     { ...options, baseUrl: `${baseUrl}/fhir/R4` },
     {
-      make: (dispatcher) =>
-        new MedplumClient({
-          baseUrl: `${baseUrl}/`,
-          maxRetries: 0,
-          cacheTime: 0,
-          clientId: options.credentials?.id ?? '',
-          clientSecret: options.credentials?.secret ?? '',
-          // A call brings its own dispatcher along; a token request has none.
-          fetch: async (url: string, init?: RequestInit) => readQuietly(await fetch(url, { dispatcher, ...init })),
-        }),
-      authorization: (client) => ({ authorization: `Bearer ${client.getAccessToken() ?? ''}` }),
+      client: new MedplumClient({
+        baseUrl: `${baseUrl}/`,
+        maxRetries: 0,
+        cacheTime: 0,
+        fetch: async (url: string, init?: RequestInit) => readQuietly(await fetch(url, init)),
+      }),
+      entry: (line) =>
+        credentials === undefined
+          ? fixedEntry({})
+          : new Tokens({ ...line, url: `${baseUrl}/oauth2/token`, credentials, clock }),
       answerIn: (error) => (error instanceof OperationOutcomeError ? { body: error.outcome } : undefined),
     },
   );

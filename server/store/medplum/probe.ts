@@ -27,6 +27,8 @@ export async function probe(wire: MedplumWire): Promise<StoreResult<void>> {
 const broken = (text: string): StoreFailure => failure('not-supported', text);
 
 async function isMedplum(wire: MedplumWire): Promise<StoreFailure | undefined> {
+  const entered = await wire.enter();
+  if (!entered.ok) return entered;
   const asked = await wire.ask('read', (client, options) => client.get(client.fhirUrl('metadata'), options));
   if (!asked.ok) return failure('unavailable', 'STORE_URL: no server answers there. Start it, or correct the address');
   const { status, body } = asked.value;

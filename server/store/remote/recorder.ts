@@ -34,8 +34,7 @@ class Ear extends DecoratorHandler {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
-    // A token that ran out is renewed by the client, and the request sent again: it was refused, not carried out.
-    if (this.#heard.isSent && this.#heard.status !== 401) {
+    if (this.#heard.isSent) {
       // A connection that died is no licence to send a write twice.
       controller.abort(new Error('The request was already sent once.'));
       return;

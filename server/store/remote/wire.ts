@@ -1,6 +1,8 @@
 import { Agent, type Dispatcher, Dispatcher1Wrapper } from 'undici';
 import { backoffMs, type Clock, type StoreFailure, type StoreResult } from '../../core/index.ts';
 import { failure } from '../fhir/outcome.ts';
+import { startDeadline } from './deadline.ts';
+import type { Entry, Headers } from './entry.ts';
 import { Places } from './places.ts';
 import { type Heard, headerOf, recorded } from './recorder.ts';
 
@@ -44,14 +46,16 @@ export interface WireLimits {
   readonly fileMs: number;
   /** Sends of one call, the first included. */
   readonly attempts: number;
+  /** A request for a token; shorter than a call, which may have to wait for two. */
+  readonly tokenMs: number;
 }
-const LIMITS: WireLimits = { parallel: 32, callMs: 30_000, fileMs: 600_000, attempts: 4 };
+const LIMITS: WireLimits = { parallel: 32, callMs: 30_000, fileMs: 600_000, attempts: 4, tokenMs: 10_000 };
 
 /** The connection to one FHIR server, through a client library `C`. */
 export interface Wire<C> {
   readonly baseUrl: string;
-  /** Headers that let us in, for what the library cannot do. */
-  authorization(): Readonly<Record<string, string>>;
+  /** Whether we have what lets us in; else a sentence that says what to change. */
+  enter(): Promise<StoreResult<void>>;
   /**
    * Makes one call through the library: any status of the server is an answer, but for those that say "later"
    * (429, 503), which are obeyed and repeated while there is time. Silence is `unavailable` when nothing can have
@@ -60,20 +64,35 @@ export interface Wire<C> {
   ask<B = unknown>(
     effect: Effect,
     send: (client: C, options: CallOptions) => Promise<unknown>,
-    headers?: Readonly<Record<string, string>>,
+    headers?: Headers,
   ): Promise<StoreResult<Answer<B>>>;
-  /** A turn, and a dispatcher that listens, for what the library cannot do: bytes. `done` gives the turn back. */
-  openLine(): Promise<StoreResult<{ dispatcher: Dispatcher; heard: Heard; signal: AbortSignal; done: () => void }>>;
+  /** For what the library cannot do: bytes. */
+  openLine(): Promise<StoreResult<Line>>;
   /** What an answer of a file transfer says about the calls to come. */
   heed(heard: Heard): void;
   close(): Promise<void>;
 }
 
-/** How a library is used. */
+/** A turn, a dispatcher that listens, and what lets us in; `done` gives the turn back. */
+export interface Line {
+  readonly dispatcher: Dispatcher;
+  readonly heard: Heard;
+  readonly headers: Headers;
+  readonly signal: AbortSignal;
+  readonly done: () => void;
+}
+
+/** What an entry asks the server with. */
+export interface EntryLine {
+  readonly dispatcher: Dispatcher;
+  readonly withinMs: number;
+  heed(heard: Heard): number | undefined;
+}
+
+/** How a library is used. It makes no request but those that it is asked for. */
 export interface Library<C> {
-  /** @param dispatcher for requests that the library makes of its own accord */
-  make(dispatcher: FetchDispatcher): C;
-  authorization(client: C): Readonly<Record<string, string>>;
+  readonly client: C;
+  entry(line: EntryLine): Entry;
   /** The body of an answer that the library throws as an error; undefined: the error is no answer. */
   answerIn(error: unknown): { readonly body: unknown } | undefined;
 }
@@ -92,7 +111,7 @@ export function openLine<C>(options: WireOptions, library: Library<C>): Wire<C> 
     headersTimeout: 0,
     bodyTimeout: 0,
   });
-  const client = library.make(forFetch(agent));
+  const { client } = library;
   const places = new Places(limits.parallel);
   /** Until when the server wants to be left alone, by the monotonic clock. */
   let quietUntilMs = Number.NEGATIVE_INFINITY;
@@ -122,6 +141,18 @@ export function openLine<C>(options: WireOptions, library: Library<C>): Wire<C> 
     return false;
   }
 
+  const entry = library.entry({ dispatcher: agent, withinMs: limits.tokenMs, heed });
+
+  /** A turn, and what lets us in: whoever waits for a token has no use for the time after that. */
+  async function takeTurn(endsAtMs: number): Promise<StoreResult<Headers>> {
+    if (!(await waitForTurn(endsAtMs))) return tooLate();
+    const deadline = startDeadline(clock, endsAtMs - clock.monotonicMs());
+    const entered = (await Promise.race([entry.headers(), deadline.over])) ?? tooLate();
+    deadline.end();
+    if (!entered.ok) places.leave();
+    return entered;
+  }
+
   /** Libraries throw what is not 2xx. */
   async function bodyOf(sent: Promise<unknown>): Promise<{ isWhole: boolean; value?: unknown }> {
     try {
@@ -139,22 +170,22 @@ export function openLine<C>(options: WireOptions, library: Library<C>): Wire<C> 
 
   async function sendOnce<B>(
     send: (client: C, options: CallOptions) => Promise<unknown>,
-    headers: Readonly<Record<string, string>>,
+    headers: Headers,
     endsAtMs: number,
   ): Promise<{ heard: Heard; answer?: Answer<B> }> {
     const { dispatcher, heard } = recorded(agent);
     const deadline = startDeadline(clock, endsAtMs - clock.monotonicMs());
     try {
-      const body = await bodyOf(
-        send(client, {
-          // Without gzip HAPI flushes after each value: 3,400 chunks a page (stores.md 5b).
-          headers: { 'accept-encoding': 'gzip', ...headers },
-          signal: deadline.signal,
-          dispatcher: forFetch(dispatcher),
-        }),
-      );
+      const sent = send(client, {
+        // Without gzip HAPI flushes after each value: 3,400 chunks a page (stores.md 5b).
+        headers: { 'accept-encoding': 'gzip', ...headers },
+        signal: deadline.signal,
+        dispatcher: forFetch(dispatcher),
+      });
+      // A library may wait for something that knows nothing of the signal.
+      const body = await Promise.race([bodyOf(sent), deadline.over]);
       const status = heard.status;
-      if (!body.isWhole || status === undefined) return { heard };
+      if (!body?.isWhole || status === undefined) return { heard };
       return { heard, answer: { status, body: body.value as B, header: (name) => headerOf(heard, name) } };
     } finally {
       deadline.end();
@@ -165,12 +196,19 @@ export function openLine<C>(options: WireOptions, library: Library<C>): Wire<C> 
   async function ask<B>(
     effect: Effect,
     send: (client: C, options: CallOptions) => Promise<unknown>,
-    headers: Readonly<Record<string, string>> = {},
+    headers: Headers = {},
   ): Promise<StoreResult<Answer<B>>> {
     const endsAtMs = clock.monotonicMs() + limits.callMs;
+    let isRenewed = false;
     for (let attempt = 1; ; attempt++) {
-      if (!(await waitForTurn(endsAtMs))) return tooLate();
-      const { heard, answer } = await sendOnce<B>(send, headers, endsAtMs);
+      const entered = await takeTurn(endsAtMs);
+      if (!entered.ok) return entered;
+      const { heard, answer } = await sendOnce<B>(send, { ...headers, ...entered.value }, endsAtMs);
+      if (answer?.status === 401 && !isRenewed && entry.renewable(entered.value)) {
+        // Refused, not carried out.
+        isRenewed = true;
+        continue;
+      }
       const isBusy = answer?.status === 429 || answer?.status === 503;
       const isSilent = answer === undefined || answer.status >= 500;
       if (!isBusy && !isSilent) return { ok: true, value: answer };
@@ -189,21 +227,30 @@ export function openLine<C>(options: WireOptions, library: Library<C>): Wire<C> 
 
   return {
     baseUrl,
-    authorization: () => library.authorization(client),
     ask,
     heed,
+    async enter() {
+      const entered = await takeTurn(clock.monotonicMs() + limits.callMs);
+      if (!entered.ok) return entered;
+      places.leave();
+      return { ok: true, value: undefined };
+    },
     async openLine() {
-      const endsAtMs = clock.monotonicMs() + limits.callMs;
-      if (!(await waitForTurn(endsAtMs))) return tooLate();
+      const entered = await takeTurn(clock.monotonicMs() + limits.callMs);
+      if (!entered.ok) return entered;
+      const headers = entered.value;
+      const { dispatcher, heard } = recorded(agent);
       const deadline = startDeadline(clock, limits.fileMs);
       let isDone = false;
       const done = () => {
         if (isDone) return;
         isDone = true;
+        // A file is not sent twice, but the next call shows something else.
+        if (heard.status === 401) entry.renewable(headers);
         deadline.end();
         places.leave();
       };
-      return { ok: true, value: { ...recorded(agent), signal: deadline.signal, done } };
+      return { ok: true, value: { dispatcher, heard, headers, signal: deadline.signal, done } };
     },
     close: () => agent.destroy(),
   };
@@ -234,12 +281,3 @@ export const unknownOutcome: StoreFailure = failure(
   'unknown-outcome',
   'The store did not say whether it carried the request out',
 );
-
-function startDeadline(clock: Clock, ms: number): { signal: AbortSignal; end: () => void } {
-  const controller = new AbortController();
-  const timer = new AbortController();
-  void clock.sleep(ms, timer.signal).then(() => {
-    if (!timer.signal.aborted) controller.abort();
-  });
-  return { signal: controller.signal, end: () => timer.abort() };
-}
