@@ -96,6 +96,10 @@ describe('silence', () => {
     ['half an answer', truncating(201, '{"resourceType"')],
     ['an error of the server', saying(500, { resourceType: 'OperationOutcome' })],
     ['a gateway that gave up', saying(504)],
+    [
+      'a proxy that lost the server behind it',
+      saying(503, 'upstream connect error or disconnect/reset before headers'),
+    ],
     ['a page that is no FHIR', saying(200, '<html>')],
   ])('after a create was sent, %s leaves its outcome unknown, and it is not sent again', async (_name, answer) => {
     gateway.answer = answer;
@@ -133,10 +137,49 @@ describe('silence', () => {
     ]);
   });
 
-  test('a file whose answer is lost may be there or not', async () => {
-    gateway.answer = resetting;
+  test.each([
+    ['lost', resetting],
+    ['a 503 that does not say when to come again', saying(503)],
+  ])('a file whose answer is %s may be there or not', async (_name, answer) => {
+    gateway.answer = answer;
     const file = Readable.from([Buffer.from('bytes')]);
     expect(await connect().putBinary(file, { contentType: 'text/plain' })).toMatchObject({ code: 'unknown-outcome' });
+  });
+
+  test('503 that does not say when to come again: a read and a deletion are asked again, a transaction is not', async () => {
+    gateway.answer = inTurn(saying(503), saying(200, stored), saying(503), saying(200, {}), saying(503));
+    const store = connect();
+    expect(await store.read('Patient', patient.id)).toMatchObject({ ok: true });
+    expect(await store.remove('Patient', patient.id)).toMatchObject({ ok: true });
+    expect(await store.transaction([{ kind: 'create', resource: patient }])).toMatchObject({ code: 'unknown-outcome' });
+    expect(gateway.received).toHaveLength(5);
+  });
+
+  const thenGone: Answerer = (request, response) => {
+    resetting(request, response);
+    void gateway[Symbol.asyncDispose]();
+  };
+  test.each([
+    ['is turned away', () => inTurn(resetting, saying(429, '', { 'Retry-After': '60' }))],
+    ['cannot be sent', () => thenGone],
+    ['is no longer let in', () => inTurn(resetting, saying(401))],
+  ])(
+    'a write that may be repeated, whose first answer was lost and whose repeat %s, may have happened',
+    async (_name, answers) => {
+      gateway.answer = answers();
+      const made = await connect().create(patient, { ifNoneExist: 'identifier=a|b' });
+      expect(made).toMatchObject({ ok: false, code: 'unknown-outcome' });
+    },
+  );
+
+  test('a write that may be repeated, whose first answer was lost and whose turn does not come again, may have happened', async () => {
+    gateway.answer = inTurn(resetting, saying(429, '', { 'Retry-After': '60' }));
+    const store = connect();
+    const made = store.create(patient, { ifNoneExist: 'identifier=a|b' });
+    await passed(50);
+    expect(await store.read('Patient', 'a')).toMatchObject({ ok: false, retryAfterMs: 60_000 });
+    expect(await made).toMatchObject({ ok: false, code: 'unknown-outcome' });
+    expect(gateway.received).toHaveLength(2);
   });
 });
 

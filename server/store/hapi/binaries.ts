@@ -4,6 +4,7 @@ import { request } from 'undici';
 import type { StoredBinary, StoreResult } from '../../core/index.ts';
 import { failure } from '../fhir/outcome.ts';
 import { Meter } from '../remote/meter.ts';
+import { isTurnedAway } from '../remote/quiet.ts';
 import { headerOf } from '../remote/recorder.ts';
 import { unknownOutcome } from '../remote/wire.ts';
 import type { HapiWire } from './client.ts';
@@ -45,8 +46,7 @@ export async function putBinary(
     });
     await answer.body.dump();
     wire.heed(heard);
-    if (answer.statusCode === 429 || answer.statusCode === 503)
-      return failure('unavailable', 'The store asks to be left alone for a while');
+    if (isTurnedAway(heard)) return failure('unavailable', 'The store asks to be left alone for a while');
     if (answer.statusCode >= 300) return refusalOf(answered(answer.statusCode), 'Binary');
     return { ok: true, value: { id, contentType: about.contentType, size: meter.size, sha1: meter.sha1() } };
   } catch (error) {

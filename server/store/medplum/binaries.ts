@@ -4,6 +4,7 @@ import { request } from 'undici';
 import type { OpenBinary, StoredBinary, StoreFailure, StoreResult } from '../../core/index.ts';
 import { failure } from '../fhir/outcome.ts';
 import { Meter } from '../remote/meter.ts';
+import { isTurnedAway } from '../remote/quiet.ts';
 import { headerOf } from '../remote/recorder.ts';
 import { unknownOutcome } from '../remote/wire.ts';
 import type { MedplumWire } from './client.ts';
@@ -63,8 +64,7 @@ async function send(
     });
     const body: unknown = await answer.body.json().catch(() => undefined);
     wire.heed(heard);
-    if (answer.statusCode === 429 || answer.statusCode === 503)
-      return failure('unavailable', 'The store asks to be left alone for a while');
+    if (isTurnedAway(heard)) return failure('unavailable', 'The store asks to be left alone for a while');
     if (answer.statusCode >= 300) return refused(answer.statusCode, body);
     const stored = storedOf(body);
     return stored ? { ok: true, value: { id: stored.id, size: meter.size, sha1: meter.sha1() } } : unknownOutcome;

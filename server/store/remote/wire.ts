@@ -4,6 +4,7 @@ import { failure } from '../fhir/outcome.ts';
 import { startDeadline } from './deadline.ts';
 import type { Entry, Headers } from './entry.ts';
 import { Places } from './places.ts';
+import { isBusy, isTurnedAway, Quiet } from './quiet.ts';
 import { type Heard, headerOf, recorded } from './recorder.ts';
 
 /** An answer of the server, good or bad. */
@@ -57,9 +58,9 @@ export interface Wire<C> {
   /** Whether we have what lets us in; else a sentence that says what to change. */
   enter(): Promise<StoreResult<void>>;
   /**
-   * Makes one call through the library: any status of the server is an answer, but for those that say "later"
-   * (429, 503), which are obeyed and repeated while there is time. Silence is `unavailable` when nothing can have
-   * happened, else `unknown-outcome`.
+   * Makes one call through the library: any status of the server is an answer, but for those that say "later" (429, 503
+   * with Retry-After), which are obeyed and repeated while there is time, and those of 500 and more, which count as
+   * silence. Silence is `unavailable` when nothing can have happened in any attempt, else `unknown-outcome`.
    */
   ask<B = unknown>(
     effect: Effect,
@@ -113,24 +114,14 @@ export function openLine<C>(options: WireOptions, library: Library<C>): Wire<C> 
   });
   const { client } = library;
   const places = new Places(limits.parallel);
-  /** Until when the server wants to be left alone, by the monotonic clock. */
-  let quietUntilMs = Number.NEGATIVE_INFINITY;
-
-  function heed(heard: Heard): number | undefined {
-    if (heard.status !== 429 && heard.status !== 503) return undefined;
-    const afterMs =
-      retryAfterMs(headerOf(heard, 'retry-after'), clock.now()) ?? rateLimitMs(headerOf(heard, 'ratelimit'));
-    if (afterMs !== undefined) quietUntilMs = Math.max(quietUntilMs, clock.monotonicMs() + afterMs);
-    return afterMs;
-  }
+  const quiet = new Quiet(clock);
+  const heed = (heard: Heard) => quiet.heed(heard);
 
   /** Waits for the end of the quiet and for a place; false when that does not come in time. */
   async function waitForTurn(endsAtMs: number): Promise<boolean> {
-    const quietMs = quietUntilMs - clock.monotonicMs();
-    if (quietMs > 0) {
-      if (quietUntilMs > endsAtMs) return false;
-      await clock.sleep(quietMs);
-    }
+    const quietMs = quiet.leftMs();
+    if (quietMs > endsAtMs - clock.monotonicMs()) return false;
+    if (quietMs > 0) await clock.sleep(quietMs);
     const patience = new AbortController();
     const late = clock.sleep(endsAtMs - clock.monotonicMs(), patience.signal);
     const hasPlace = await places.take(late);
@@ -164,7 +155,7 @@ export function openLine<C>(options: WireOptions, library: Library<C>): Wire<C> 
   }
 
   const tooLate = (): StoreFailure => {
-    const afterMs = Math.max(0, Math.ceil(quietUntilMs - clock.monotonicMs()));
+    const afterMs = Math.ceil(quiet.leftMs());
     return later('The store is too busy to answer in time: try again', afterMs === 0 ? undefined : afterMs);
   };
 
@@ -200,27 +191,27 @@ export function openLine<C>(options: WireOptions, library: Library<C>): Wire<C> 
   ): Promise<StoreResult<Answer<B>>> {
     const endsAtMs = clock.monotonicMs() + limits.callMs;
     let isRenewed = false;
+    let mayBeDone = false;
+    /** Whatever the last attempt came to, an earlier one may have been carried out. */
+    const failed = (failure: StoreFailure): StoreFailure => (mayBeDone ? unknownOutcome : failure);
     for (let attempt = 1; ; attempt++) {
       const entered = await takeTurn(endsAtMs);
-      if (!entered.ok) return entered;
+      if (!entered.ok) return failed(entered);
       const { heard, answer } = await sendOnce<B>(send, { ...headers, ...entered.value }, endsAtMs);
       if (answer?.status === 401 && !isRenewed && entry.renewable(entered.value)) {
         // Refused, not carried out.
         isRenewed = true;
         continue;
       }
-      const isBusy = answer?.status === 429 || answer?.status === 503;
-      const isSilent = answer === undefined || answer.status >= 500;
-      if (!isBusy && !isSilent) return { ok: true, value: answer };
-      const hasHappened = heard.isSent && !isBusy;
-      const isRepeatable = isBusy || effect !== 'write';
+      const fate = fateOf(heard, answer);
+      if (fate === 'answered' && answer !== undefined)
+        return mayBeDone && isShut(answer) ? unknownOutcome : { ok: true, value: answer };
+      mayBeDone ||= fate === 'lost' && effect !== 'read';
       const afterMs = heed(heard) ?? backoffMs(attempt - 2, random());
       const isOver = attempt >= limits.attempts || clock.monotonicMs() + afterMs >= endsAtMs;
       // A server that cannot be reached is not there: the rooms above wait better than a call can.
-      if (isOver || !isRepeatable || !heard.isSent) {
-        if (isBusy) return later('The store asks to be left alone for a while', afterMs);
-        return hasHappened && effect !== 'read' ? unknownOutcome : later('The store does not answer', undefined);
-      }
+      const isRepeatable = fate === 'turned-away' || (fate === 'lost' && effect !== 'write');
+      if (isOver || !isRepeatable) return failed(isBusy(heard) ? leftAlone(afterMs) : silent);
       await clock.sleep(afterMs);
     }
   }
@@ -259,23 +250,25 @@ export function openLine<C>(options: WireOptions, library: Library<C>): Wire<C> 
 const forFetch = (dispatcher: Dispatcher): FetchDispatcher =>
   new Dispatcher1Wrapper(dispatcher) as unknown as FetchDispatcher;
 
-/** `Retry-After` in seconds or as a date. Source: RFC 9110 10.2.3 */
-export function retryAfterMs(text: string | undefined, now: Date): number | undefined {
-  if (text === undefined) return undefined;
-  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now.getTime();
-  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
+/** What became of one send. `turned-away`: nothing was done, on the server's own word; `lost`: who knows. */
+type Sent = 'answered' | 'turned-away' | 'unsent' | 'lost';
+
+function fateOf(heard: Heard, answer: Answer | undefined): Sent {
+  if (isTurnedAway(heard)) return 'turned-away';
+  if (answer !== undefined && answer.status < 500) return 'answered';
+  return heard.isSent ? 'lost' : 'unsent';
 }
 
-/** `RateLimit` of an answer that refuses, such as Medplum's `"fhirInteractions";r=0;t=17`. Source: draft-ietf-httpapi-ratelimit-headers */
-function rateLimitMs(text: string | undefined): number | undefined {
-  const [, seconds] = /;\s*t=(\d+)/.exec(text ?? '') ?? [];
-  return seconds === undefined ? undefined : Number(seconds) * 1000;
-}
+/** An answer that is about us, and tells nothing of what was asked before. */
+const isShut = ({ status }: Answer): boolean => status === 401 || status === 403;
 
 const later = (text: string, afterMs: number | undefined): StoreFailure => ({
   ...failure('unavailable', text),
   ...(afterMs === undefined ? {} : { retryAfterMs: afterMs }),
 });
+
+const leftAlone = (afterMs: number) => later('The store asks to be left alone for a while', afterMs);
+const silent: StoreFailure = later('The store does not answer', undefined);
 
 export const unknownOutcome: StoreFailure = failure(
   'unknown-outcome',
