@@ -11,6 +11,8 @@ export type Brought =
   | { readonly kind: 'landed'; readonly serviceRequestId: string; readonly changed: boolean }
   /** It is in quarantine with an alert, or its review was closed because e-RS no longer shows it (K1). */
   | { readonly kind: 'settled'; readonly code: Code }
+  /** e-RS does not show it now, and nothing was written: who asked knows when to ask again. */
+  | { readonly kind: 'refused'; readonly code: Code }
   /** Nothing was written; it is tried again. */
   | { readonly kind: 'again'; readonly code: Code; readonly afterMs: number };
 
@@ -156,7 +158,12 @@ async function unreadable(room: IntakeRoom, wanted: Wanted, code: Code): Promise
     );
     return closed.kind === 'store-failed' ? storeFailed : { kind: 'settled', code };
   }
-  if (wanted.items !== undefined && (wanted.items.length > 0 || known === undefined)) {
+  if (wanted.items === undefined) {
+    const about = known === undefined ? {} : { serviceRequestId: known.serviceRequestId };
+    room.log.warn('intake.referral.refused', { code, ...about });
+    return { kind: 'refused', code };
+  }
+  if (wanted.items.length > 0 || known === undefined) {
     const isKept = await room.landing.quarantine({ service: wanted.service ?? '', ubrn: wanted.ubrn, codes: [code] });
     if (!isKept) return storeFailed;
   }

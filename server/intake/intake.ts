@@ -17,6 +17,7 @@ import { bringSafely, reconcile, setAside } from './reconcile.ts';
 import { mirrorReferenceData } from './reference-data.ts';
 import type { IntakeOptions, IntakeRoom } from './room.ts';
 import { Seen } from './seen.ts';
+import { Waits } from './waits.ts';
 
 /** Reconciles e-RS's worklists and the store, and owns its own cadence. */
 export interface Intake {
@@ -70,6 +71,7 @@ export function createIntake(options: IntakeOptions): Intake {
   let isLoaded = false;
   let running: Promise<unknown> = Promise.resolve();
   const triedRelatedMs = new Map<string, number>();
+  const dueWaits = new Waits(clock);
   const startedMs = clock.monotonicMs();
   let restUntilMs = Number.NEGATIVE_INFINITY;
   const nextPollAt = new Map<string, string>();
@@ -188,19 +190,29 @@ export function createIntake(options: IntakeOptions): Intake {
 
   /** Files that were not to be had, summaries that are missing, referrals that left their lists (architecture 6). */
   async function bringDue(): Promise<void> {
-    const now = clock.now().toISOString();
-    const due = landing.index.all().filter(({ dueAt }) => dueAt !== undefined && dueAt <= now);
     if (clock.monotonicMs() < restUntilMs) return;
+    const now = clock.now().toISOString();
+    const isDue = ({ dueAt }: { readonly dueAt?: string } = {}): boolean => dueAt !== undefined && dueAt <= now;
+    // What fails again and again does not stand in the way of what has not failed.
+    const due = landing.index
+      .all()
+      .filter((one) => isDue(one) && dueWaits.leftMs(one.ubrn) === 0)
+      .toSorted((a, b) => dueWaits.failuresOf(a.ubrn) - dueWaits.failuresOf(b.ubrn));
     await bringMissingRelated();
     let failures = 0;
     for (const { ubrn, dueFor } of due) {
       if (closing.signal.aborted) return;
-      const wanted = {
-        ubrn: ubrn as Ubrn,
-        items: undefined,
-        priority: dueFor === 'file' ? 'routine' : 'recheck',
-      } as const;
-      failures = (await bringSafely(room, wanted)) ? 0 : failures + 1;
+      const priority = dueFor === 'file' ? 'routine' : 'recheck';
+      await bringSafely(room, { ubrn: ubrn as Ubrn, items: undefined, priority });
+      if (closing.signal.aborted) return;
+      // However it went, what is due all the same would be asked for again at once, for ever.
+      if (!isDue(landing.index.byUbrn(ubrn))) {
+        dueWaits.end(ubrn);
+        failures = 0;
+        continue;
+      }
+      dueWaits.extend(ubrn);
+      failures += 1;
       if (failures < FAILURES_OF_ONE_CAUSE) continue;
       // e-RS, or the store, is down: what is due stays so, and need not be asked for at full pace meanwhile.
       restUntilMs = clock.monotonicMs() + ABSENT_MS;

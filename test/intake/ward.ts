@@ -97,9 +97,10 @@ export async function startWard(options: WardOptions = {}): Promise<Ward> {
     clock: createStillClock(new Date('2027-03-01T09:00:00Z')),
   });
   const directory = mkdtempSync(join(tmpdir(), 'ers-fhir-ward-'));
+  const startedMs = simulator.clock.now().getTime();
   const clock: Clock = {
     now: () => simulator.clock.now(),
-    monotonicMs: () => performance.now(),
+    monotonicMs: () => performance.now() + simulator.clock.now().getTime() - startedMs,
     // Waiting costs nothing here: who must wait long enough for something to change is told so by `advance`.
     sleep: () => new Promise((resolve) => setImmediate(resolve)),
   };
