@@ -1,9 +1,10 @@
 import type { Store, StoreFailure } from '../core/index.ts';
 import type { CopiedType } from './listing.ts';
 
-/** Why a copy was not begun. */
+/** Why a copy was not begun, or not gone on with. */
 export type CopyFault =
   | { readonly kind: 'in-flight'; readonly taskIds: readonly string[] }
+  /** An engine works on it, or has, before the copy or since it began. */
   | { readonly kind: 'target-in-use' };
 
 export interface CopyProgress {
@@ -30,7 +31,10 @@ export type CopyEnd =
   | CopyFault
   /** Each type's count is the same in both, and so is the hash of each resource and file. */
   | { readonly kind: 'equal'; readonly counts: ReadonlyMap<CopiedType, number>; readonly written: number }
-  /** `Type/id` of what the target lacks, has otherwise, or has alone. */
-  | { readonly kind: 'different'; readonly places: readonly string[] }
+  /**
+   * `Type/id` of what the target lacks, has otherwise, or has alone. What it has alone another call does not mend: others keep
+   * things there, or the source has deleted something since an earlier call. An empty target does.
+   */
+  | { readonly kind: 'different'; readonly places: readonly string[]; readonly onlyThere: readonly string[] }
   | { readonly kind: 'interrupted' }
   | { readonly kind: 'failed'; readonly at: CopiedType | undefined; readonly failure: StoreFailure };

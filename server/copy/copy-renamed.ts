@@ -5,6 +5,7 @@ import { fileIn } from './copy-file.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { COPIED_TYPES, filesOf, holdingsOf, type Listed, type ListedType, pagesOf, placeOf } from './listing.ts';
 import { idOf, NewNames, noteOf } from './naming.ts';
+import { whyNotInto } from './preconditions.ts';
 import { withoutVersion } from './write-together.ts';
 
 interface Ground extends CopyOptions {
@@ -25,6 +26,8 @@ export async function copyRenamed(options: CopyOptions): Promise<CopyEnd | Copie
   for (const step of [createType, referType]) {
     for (const type of COPIED_TYPES) {
       if (type === 'Binary' && step === referType) continue;
+      const taken = await whyNotInto(options.target);
+      if (taken !== undefined) return taken;
       const done = await (type === 'Binary' ? createFiles(ground) : step(ground, type));
       if (typeof done !== 'number') return done;
       written += done;

@@ -3,8 +3,8 @@ import type { CopyEnd, CopyOptions } from './account.ts';
 import { copyFile } from './copy-file.ts';
 import { copyRenamed } from './copy-renamed.ts';
 import { COPIED_TYPES, filesOf, holdingsOf, type Listed, type ListedType, pagesOf, placeOf } from './listing.ts';
-import { sameNames } from './naming.ts';
-import { whyNot } from './preconditions.ts';
+import { type Naming, sameNames } from './naming.ts';
+import { whyNot, whyNotInto } from './preconditions.ts';
 import { verify } from './verify.ts';
 import { type Ground, writeTogether } from './write-together.ts';
 
@@ -21,16 +21,24 @@ export async function copyStore(options: CopyOptions): Promise<CopyEnd> {
   if (fault !== undefined) return fault;
   if (!options.target.capabilities.clientIds) {
     const copied = await copyRenamed(options);
-    return copied.kind === 'copied' ? verify(options, copied.names, copied.written) : copied;
+    return copied.kind === 'copied' ? prove(options, copied.names, copied.written) : copied;
   }
   const ground: Ground = { ...options, settled: new Set() };
   let written = 0;
   for (const type of COPIED_TYPES) {
+    const taken = await whyNotInto(options.target);
+    if (taken !== undefined) return taken;
     const copied = await (type === 'Binary' ? copyFiles(ground) : copyType(ground, type));
     if (copied.kind !== 'copied') return copied;
     written += copied.written;
   }
-  return verify(options, sameNames, written);
+  return prove(options, sameNames, written);
+}
+
+/** Compares both; what an engine changed on the target meanwhile is not taken for a fault of the copy, nor for its end. */
+async function prove(options: CopyOptions, names: Naming, written: number): Promise<CopyEnd> {
+  const end = await verify(options, names, written);
+  return (await whyNotInto(options.target)) ?? end;
 }
 
 type Copied = { readonly kind: 'copied'; readonly written: number };

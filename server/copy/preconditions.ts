@@ -11,6 +11,11 @@ export async function whyNot(source: Store, target: Store): Promise<CopyEnd | un
   if (!dispatches.ok) return { kind: 'failed', at: undefined, failure: dispatches };
   const inFlight = dispatches.value.flatMap(({ data }) => (data.decision === undefined ? [] : [data.taskId]));
   if (inFlight.length > 0) return { kind: 'in-flight', taskIds: inFlight };
+  return whyNotInto(target);
+}
+
+/** Whether an engine works, or has worked, on the target, which is looked at again and again: one may be started meanwhile. */
+export async function whyNotInto(target: Store): Promise<CopyEnd | undefined> {
   // A lease is the one record that is never copied: where there is one, an engine has worked, and knows better by now.
   const leases = await listRecords<LeaseRecord>(target, 'ers-lease');
   if (!leases.ok) return { kind: 'failed', at: undefined, failure: leases };

@@ -9,21 +9,24 @@ import { idOf, type Naming } from './naming.ts';
 export async function verify(options: CopyOptions, names: Naming, written: number): Promise<CopyEnd> {
   const counts = new Map<CopiedType, number>();
   const places: string[] = [];
+  const onlyThere: string[] = [];
   for (const type of COPIED_TYPES) {
     if (options.signal.aborted) return { kind: 'interrupted' };
     const compared = type === 'Binary' ? await compareFiles(options, names) : await compareType(options, names, type);
     if (compared === 'interrupted') return { kind: 'interrupted' };
     if (!compared.ok) return { kind: 'failed', at: type, failure: compared };
     counts.set(type, compared.value.count);
-    places.push(...compared.value.different);
+    places.push(...compared.value.different, ...compared.value.onlyThere);
+    onlyThere.push(...compared.value.onlyThere);
     options.progress({ phase: 'verify', type, done: compared.value.count, written: 0 });
   }
-  return places.length > 0 ? { kind: 'different', places } : { kind: 'equal', counts, written };
+  return places.length > 0 ? { kind: 'different', places, onlyThere } : { kind: 'equal', counts, written };
 }
 
 interface Compared {
   readonly count: number;
   readonly different: readonly string[];
+  readonly onlyThere: readonly string[];
 }
 
 /** Places of the source are named by its own names, those that only the target has by the target's. */
@@ -47,7 +50,7 @@ async function compareType(
     }
     count += page.value.length;
   }
-  return { ok: true, value: { count, different: [...different, ...unmet] } };
+  return { ok: true, value: { count, different, onlyThere: [...unmet] } };
 }
 
 async function compareFiles(
@@ -69,7 +72,7 @@ async function compareFiles(
       count += 1;
     }
   }
-  return { ok: true, value: { count, different } };
+  return { ok: true, value: { count, different, onlyThere: [] } };
 }
 
 const absent: StoreResult<undefined> = { ok: true, value: undefined };

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { searchParameters } from '../../conformance/index.ts';
 import { type CopyEnd, type CopyProgress, copyStore } from '../../server/copy/index.ts';
 import { type Store, systemClock, type TransactionEntry } from '../../server/core/index.ts';
-import { openEmbeddedStore } from '../../server/store/index.ts';
+import { openEmbeddedStore, writeRecord } from '../../server/store/index.ts';
 import { DECISIONS, refer } from '../journeys/five-decisions.ts';
 import { startWorld, type World } from '../journeys/world.ts';
 import { businessStatusOf } from '../sign-in.ts';
@@ -172,12 +172,38 @@ describe('an installation on the embedded store', () => {
     expect((await target.update(probe)).ok).toBe(true);
     expect(kindOf(await copy(source, target))).toBe('equal');
     const alien = await target.create({ resourceType: 'Patient', active: true });
-    expect(await copy(source, target)).toEqual({
-      kind: 'different',
-      places: [`Patient/${alien.ok ? alien.value.resource.id : ''}`],
-    });
+    const place = `Patient/${alien.ok ? alien.value.resource.id : ''}`;
+    expect(await copy(source, target)).toEqual({ kind: 'different', places: [place], onlyThere: [place] });
     await target.close();
   }, 120_000);
+
+  test.each(['hapi', 'medplum'] as const)(
+    'an engine that is started on a target dressed as %s ends the copy before the next type, or at the end of the comparison',
+    async (kind) => {
+      for (const at of ['Patient', 'AuditEvent'] as const) {
+        const phase = at === 'Patient' ? 'copy' : 'verify';
+        const target = await open(`engine-started-${kind}-${phase}`, kind);
+        const seen: CopyProgress[] = [];
+        let started: Promise<unknown> = Promise.resolve();
+        // As an engine does first of all.
+        const begin = () => writeRecord(target, 'ers-lease', 'engine', { holder: 'another' }, undefined);
+        const slow = otherwise(target, {
+          search: async (...all) => {
+            await started;
+            return target.search(...all);
+          },
+        });
+        const end = await copy(source, slow, never, (now) => {
+          seen.push(now);
+          if (now.phase === phase && now.type === at) started = begin();
+        });
+        expect(end).toEqual({ kind: 'target-in-use' });
+        if (phase === 'copy') expect(seen.at(-1)).toMatchObject({ phase, type: at });
+        await target.close();
+      }
+    },
+    120_000,
+  );
 });
 
 test.each([
