@@ -1,9 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import type { ReferralFacts, WorklistItem } from '../../mappings/index.ts';
-import type { Code, ErsContext, ErsReferral, Fate, RequestPriority, Ubrn } from '../core/index.ts';
-import { planReview, planUnreadable, type ReviewPlan } from '../decisions/index.ts';
+import {
+  type Code,
+  type DispatchRecord,
+  type ErsContext,
+  type ErsReferral,
+  type Fate,
+  isPolledSince,
+  type RequestPriority,
+  type Ubrn,
+} from '../core/index.ts';
+import { planReview, planUnreadable, type ReviewPlan, type ReviewSituation } from '../decisions/index.ts';
 import type { LandResult, ReviewWrites, SyncIndex } from '../landing/index.ts';
 import { fetchFiles, fetchSummary } from './files.ts';
+import { type Entry, oldestOf } from './lists.ts';
 import type { IntakeRoom } from './room.ts';
 
 /** What became of one referral that was to be brought in. */
@@ -16,11 +26,21 @@ export type Brought =
   /** Nothing was written; it is tried again. */
   | { readonly kind: 'again'; readonly code: Code; readonly afterMs: number };
 
+/** What the latest complete worklists say of a referral. */
+export interface Listing {
+  readonly entries: readonly Entry[];
+  /** When the oldest answer was polled that this rests on. */
+  readonly polledAt: string;
+  /** The same of Referrals for Review, whether or not it names it: an accept is known by its silence (4.5). */
+  readonly reviewsPolledAt?: string;
+}
+
+const itemsOf = ({ listing }: Wanted): readonly WorklistItem[] | undefined => listing?.entries.map(({ item }) => item);
+
 export interface Wanted {
   readonly ubrn: Ubrn;
-  /** Its entries on complete worklists; undefined: the lists were not asked. */
-  readonly items: readonly WorklistItem[] | undefined;
-  readonly polledAt?: string;
+  /** Undefined: the lists were not asked. */
+  readonly listing: Listing | undefined;
   readonly priority: RequestPriority;
   /** The service on whose list it is, or was; for quarantine. */
   readonly service?: string;
@@ -52,7 +72,7 @@ async function bringRelated(
       continue;
     seen.add(ubrn);
     const next: Ubrn[] = [];
-    const one: Wanted = { ubrn, items: undefined, priority: wanted.priority };
+    const one: Wanted = { ubrn, listing: undefined, priority: wanted.priority };
     await room.turns.take(ubrn, () => bringOne(room, one, (facts) => next.push(...facts.related)));
     await bringRelated(room, wanted, next, seen, depth + 1);
   }
@@ -75,7 +95,8 @@ async function bringOne(room: IntakeRoom, wanted: Wanted, onFacts: (facts: Refer
   if (read.kind === 'refused') return unreadable(room, wanted, read.code);
   if (read.kind !== 'ok') return { kind: 'again', code: read.code, afterMs: read.afterMs };
   const { source } = read.value;
-  const prepared = await room.landing.prepare(source, wanted.items);
+  const items = itemsOf(wanted);
+  const prepared = await room.landing.prepare(source, items);
   if (prepared.kind !== 'prepared') return notLanded(room, wanted, prepared, source);
   const { referral, sync, patientReference } = prepared;
   const { facts, documents } = referral;
@@ -91,23 +112,20 @@ async function bringOne(room: IntakeRoom, wanted: Wanted, onFacts: (facts: Refer
   const summary = sync?.summary?.version === facts.version ? undefined : await fetchSummary(room, about, context);
   const isReviewable = await isSlotIssueReviewable(room, wanted, facts.version, context);
   if (room.signal.aborted || room.fence?.() === false) return { kind: 'again', code: 'engine-unavailable', afterMs: 0 };
-  const bookableType = room.services.find(
-    ({ id }) => id === (facts.service ?? wanted.items?.[0]?.service)?.id,
-  )?.bookableType;
+  const bookableType = room.services.find(({ id }) => id === (facts.service ?? items?.[0]?.service)?.id)?.bookableType;
   const landed = await room.landing.land({
     source,
-    items: wanted.items,
-    ...(wanted.polledAt === undefined ? {} : { polledAt: wanted.polledAt }),
+    items,
+    ...(wanted.listing === undefined ? {} : { polledAt: wanted.listing.polledAt }),
     files,
     ...(summary === undefined ? {} : { summary }),
     review: (situation) =>
       writesOf(
         planReview({
           ...situation,
-          listed: wanted.items,
+          ...saidOf(wanted.listing, situation.latest?.record),
           ids: room.ids,
           isReviewable,
-          ...(wanted.polledAt === undefined ? {} : { polledAt: wanted.polledAt }),
           ...(bookableType === undefined ? {} : { bookableType }),
         }),
       ),
@@ -124,6 +142,25 @@ async function bringOne(room: IntakeRoom, wanted: Wanted, onFacts: (facts: Refer
   return { kind: 'landed', serviceRequestId, changed: landed.changed };
 }
 
+/**
+ * What the lists say to a review. To one that has ended those speak that were polled since: what others said before is no
+ * news (4.6). Under a decision all must be as new as the oldest, Referrals for Review in any case (4.5, D3).
+ */
+function saidOf(
+  listing: Listing | undefined,
+  review: DispatchRecord | undefined,
+): Pick<ReviewSituation, 'listed' | 'polledAt'> {
+  if (listing === undefined) return { listed: undefined };
+  const { entries, polledAt, reviewsPolledAt = polledAt } = listing;
+  const since = entries.filter((entry) => isPolledSince(review?.ended, entry.polledAt));
+  const heard = since.length > 0 ? since : entries;
+  const rest = review?.decision === undefined ? [{ polledAt }] : [{ polledAt }, { polledAt: reviewsPolledAt }];
+  return {
+    listed: heard.map(({ item }) => item),
+    polledAt: oldestOf(since.length > 0 ? since : rest) ?? polledAt,
+  };
+}
+
 const writesOf = (plan: ReviewPlan): ReviewWrites => (plan.kind === 'none' ? { alerts: plan.alerts } : plan);
 
 /** A005, tried a few times: what is worth more patience is tried again by the reconciler. */
@@ -138,11 +175,12 @@ async function readReferral(room: IntakeRoom, ubrn: Ubrn, context: ErsContext): 
 /** T-10: only A029 tells whether a slot issue can be triaged. */
 async function isSlotIssueReviewable(
   room: IntakeRoom,
-  { ubrn, items }: Wanted,
+  wanted: Wanted,
   version: number,
   context: ErsContext,
 ): Promise<boolean> {
-  if (!items?.some(({ list }) => list === 'APPOINTMENT_SLOT_ISSUES')) return false;
+  const { ubrn } = wanted;
+  if (!itemsOf(wanted)?.some(({ list }) => list === 'APPOINTMENT_SLOT_ISSUES')) return false;
   const actions = await room.ers.fetchAvailableActions(ubrn, version, context);
   return actions.kind === 'ok' && actions.value.includes('RECORD_REVIEW_OUTCOME');
 }
@@ -158,12 +196,12 @@ async function unreadable(room: IntakeRoom, wanted: Wanted, code: Code): Promise
     );
     return closed.kind === 'store-failed' ? storeFailed : { kind: 'settled', code };
   }
-  if (wanted.items === undefined) {
+  if (wanted.listing === undefined) {
     const about = known === undefined ? {} : { serviceRequestId: known.serviceRequestId };
     room.log.warn('intake.referral.refused', { code, ...about });
     return { kind: 'refused', code };
   }
-  if (wanted.items.length > 0 || known === undefined) {
+  if (wanted.listing.entries.length > 0 || known === undefined) {
     const isKept = await room.landing.quarantine({ service: wanted.service ?? '', ubrn: wanted.ubrn, codes: [code] });
     if (!isKept) return storeFailed;
   }
@@ -185,7 +223,7 @@ async function notLanded(
       return storeFailed;
     case 'unlandable': {
       const { codes, version } = result;
-      const service = wanted.service ?? wanted.items?.[0]?.service?.id ?? 'fetched';
+      const service = wanted.service ?? itemsOf(wanted)?.[0]?.service?.id ?? 'fetched';
       const isKept = await room.landing.quarantine({
         service,
         ubrn: wanted.ubrn,

@@ -203,7 +203,7 @@ export function createIntake(options: IntakeOptions): Intake {
     for (const { ubrn, dueFor } of due) {
       if (closing.signal.aborted) return;
       const priority = dueFor === 'file' ? 'routine' : 'recheck';
-      await bringSafely(room, { ubrn: ubrn as Ubrn, items: undefined, priority });
+      await bringSafely(room, { ubrn: ubrn as Ubrn, listing: undefined, priority });
       if (closing.signal.aborted) return;
       // However it went, what is due all the same would be asked for again at once, for ever.
       if (!isDue(landing.index.byUbrn(ubrn))) {
@@ -229,7 +229,7 @@ export function createIntake(options: IntakeOptions): Intake {
         if (closing.signal.aborted) return;
         if ((triedRelatedMs.get(ubrn) ?? Number.NEGATIVE_INFINITY) > nowMs - DAY_MS) continue;
         triedRelatedMs.set(ubrn, nowMs);
-        await bringSafely(room, { ubrn: ubrn as Ubrn, items: undefined, priority: 'recheck' });
+        await bringSafely(room, { ubrn: ubrn as Ubrn, listing: undefined, priority: 'recheck' });
       }
     }
   }
@@ -292,14 +292,14 @@ export function createIntake(options: IntakeOptions): Intake {
     },
     async fetch(ubrn) {
       await loaded();
-      const brought = await bring(room, { ubrn, items: undefined, priority: 'urgent' });
+      const brought = await bring(room, { ubrn, listing: undefined, priority: 'urgent' });
       return answerOf(brought, ({ serviceRequestId }) => ({ serviceRequestId }));
     },
     async refresh(serviceRequestId) {
       await loaded();
       const known = landing.index.byServiceRequestId(serviceRequestId);
       if (known === undefined) return { ok: false, code: 'resource-not-found' };
-      const brought = await bring(room, { ubrn: known.ubrn as Ubrn, items: undefined, priority: 'decision' });
+      const brought = await bring(room, { ubrn: known.ubrn as Ubrn, listing: undefined, priority: 'decision' });
       return answerOf(brought, ({ changed }) => ({ changed }));
     },
     async poll(serviceId, wanted) {

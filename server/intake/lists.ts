@@ -12,6 +12,16 @@ export interface Snapshot {
   readonly unreadable: MappedWorklist['unreadable'];
 }
 
+/** What an answer says of a referral. */
+export interface Entry {
+  readonly item: WorklistItem;
+  readonly polledAt: string;
+}
+
+/** When the oldest of them was polled. */
+export const oldestOf = (answers: readonly { readonly polledAt: string }[]): string | undefined =>
+  answers.map(({ polledAt }) => polledAt).toSorted()[0];
+
 /** The latest complete answers of all worklists, in memory; read again from the store's raw answers after a start. */
 export class Lists {
   readonly #snapshots = new Map<string, Snapshot>();
@@ -35,8 +45,11 @@ export class Lists {
   }
 
   /** All entries of a referral, on whatever list. */
-  itemsOf(ubrn: string): readonly WorklistItem[] {
-    return [...this.#snapshots.values()].flatMap(({ items }) => items.get(ubrn) ?? []);
+  entriesOf(ubrn: string): readonly Entry[] {
+    return [...this.#snapshots.values()].flatMap(({ items, polledAt }) => {
+      const item = items.get(ubrn);
+      return item === undefined ? [] : [{ item, polledAt }];
+    });
   }
 
   /** Every list of a service has been answered completely, so that absence means something. */

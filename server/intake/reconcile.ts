@@ -2,7 +2,7 @@ import { MAPPING_VERSION, type WorklistItem, type WorklistName } from '../../map
 import { describeError, parseUbrn, type SiteService, type Ubrn } from '../core/index.ts';
 import { itemHash } from '../landing/index.ts';
 import { bring, priorityOf, type Wanted } from './bring.ts';
-import type { Snapshot } from './lists.ts';
+import { oldestOf, type Snapshot } from './lists.ts';
 import type { Progress } from './progress.ts';
 import type { IntakeRoom } from './room.ts';
 
@@ -61,9 +61,21 @@ export async function setAside(
 const PRIORITIES = ['decision', 'two-week-wait', 'urgent', 'routine', 'recheck'] as const;
 const urgency = ({ priority }: Wanted): number => PRIORITIES.indexOf(priority);
 
-const wantedOf = (room: IntakeRoom, ubrn: Ubrn, service: string, { polledAt }: Snapshot): Wanted => {
-  const items = room.lists.itemsOf(ubrn);
-  return { ubrn, items, polledAt, service, priority: items.length === 0 ? 'recheck' : priorityOf(items) };
+const wantedOf = (room: IntakeRoom, ubrn: Ubrn, service: string, snapshot: Snapshot): Wanted => {
+  const { lists, landing } = room;
+  const entries = lists.entriesOf(ubrn);
+  const known = landing.index.byUbrn(ubrn)?.items ?? [];
+  // Where no list names it, those count that did: they could.
+  const silent = entries.length > 0 ? [] : known.flatMap((item) => lists.of(item.service, item.list) ?? []);
+  const services = [...new Set([service, ...known.map((item) => item.service)])];
+  const reviewsPolledAt = oldestOf(services.flatMap((id) => lists.of(id, 'REFERRALS_FOR_REVIEW') ?? []));
+  const listing = {
+    entries,
+    polledAt: oldestOf([...entries, ...silent]) ?? snapshot.polledAt,
+    ...(reviewsPolledAt === undefined ? {} : { reviewsPolledAt }),
+  };
+  const priority = entries.length === 0 ? 'recheck' : priorityOf(entries.map(({ item }) => item));
+  return { ubrn, listing, service, priority };
 };
 
 /** One bad referral never stops the others: a defect is logged, and the referral tried again. */
