@@ -9,6 +9,7 @@ import type {
   WorklistItem,
   WorklistName,
 } from '../../mappings/index.ts';
+import type { ErsRefusal } from './fate.ts';
 
 /** Kinds of engine records, kept as `Basic`, found by identifier, never shown by the facade (architecture 1). */
 export type RecordKind =
@@ -161,6 +162,10 @@ export interface DispatchRecord {
     readonly wasUnknown: boolean;
     /** When the latest of those was started: it may be at work in e-RS for minutes after it was given up here (4.5). */
     readonly doubtedAt?: string;
+    /** The version that the first of those was sent with: while e-RS shows it, it has recorded none of them (4.5). */
+    readonly doubtedVersion?: number;
+    /** What e-RS refused after one of those: it is taken for its word only when reading shows that none was recorded (4.5). */
+    readonly doubtedRefusal?: { readonly refusal: ErsRefusal; readonly isDefect: boolean };
     /** Reading e-RS cannot tell whether the last attempt was applied: `outcome-unknown` stands (4.5). */
     readonly isUnknowable: boolean;
     readonly lastAttempt?: {

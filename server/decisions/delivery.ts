@@ -41,7 +41,13 @@ export type DeliveryStep =
   | { readonly kind: 'wait'; readonly until: string }
   /** `why`: what became of the session that it was sent in, if there was one. */
   | { readonly kind: 'await-user'; readonly why?: Code }
-  | { readonly kind: 'reread'; readonly why: RereadReason; readonly afterMs: number }
+  | {
+      readonly kind: 'reread';
+      readonly why: RereadReason;
+      readonly afterMs: number;
+      /** What e-RS refused, if reading shows that it was not our own doing. */
+      readonly refused?: NonNullable<QueuedDecision['doubtedRefusal']>;
+    }
   /** E-4 */
   | { readonly kind: 'recorded' }
   /** E-5 */
@@ -75,6 +81,12 @@ const inDoubtUntil = (decision: QueuedDecision, { attemptMaxMs }: DeliveryPolicy
   return at === undefined ? '' : plus(at, attemptMaxMs);
 };
 
+/** Looked at again when e-RS can be at work on none of its attempts any more; undefined: that is so now. */
+function onceAtRest(decision: QueuedDecision, now: string, policy: DeliveryPolicy): DeliveryStep | undefined {
+  const until = inDoubtUntil(decision, policy);
+  return until > now ? { kind: 'again', at: until } : undefined;
+}
+
 /** Whether e-RS may still be at work on an attempt of a decision, although reading shows nothing of it (D3). */
 export const mayBeAtWork = (decision: QueuedDecision | undefined, now: string): boolean =>
   decision !== undefined && inDoubtUntil(decision, DEFAULT_DELIVERY_POLICY) > now;
@@ -98,8 +110,8 @@ export function nextDelivery(
   policy: DeliveryPolicy,
 ): DeliveryStep {
   const { now } = situation;
-  if (decision.isUnknowable || decision.lastAttempt?.outcome === 'unknown')
-    return { kind: 'reread', why: 'unknown', afterMs: 0 };
+  if (decision.isUnknowable || decision.lastAttempt?.outcome === 'unknown') return readFirst;
+  if (decision.doubtedRefusal !== undefined) return notYet(decision, now) ?? readFirst;
   const readyAt = plus(decision.queuedAt, policy.delayMs);
   if (readyAt > now) return { kind: 'wait', until: readyAt };
   const mustWait = situation.channel === 'none' || (situation.channel === 'application' && needsUser(record, decision));
@@ -107,16 +119,19 @@ export function nextDelivery(
     if (isInDoubt(decision)) return { kind: 'unknowable' };
     const expiresAt = plus(decision.queuedAt, policy.authorisationTimeoutMs);
     if (expiresAt > now) return { kind: 'await-user' };
-    return decision.wasUnknown ? { kind: 'reread', why: 'unknown', afterMs: 0 } : { kind: 'expired' };
+    return decision.wasUnknown ? (notYet(decision, now) ?? readFirst) : { kind: 'expired' };
   }
-  if (decision.nextAttemptAt !== undefined && decision.nextAttemptAt > now)
-    return { kind: 'wait', until: decision.nextAttemptAt };
+  const wait = notYet(decision, now);
+  if (wait !== undefined) return wait;
   if (isExhausted(decision, now, policy))
-    return decision.wasUnknown && !isInDoubt(decision)
-      ? { kind: 'reread', why: 'unknown', afterMs: 0 }
-      : giveBack(decision);
+    return decision.wasUnknown && !isInDoubt(decision) ? readFirst : giveBack(decision);
   return { kind: 'send', version: record.sendable.version };
 }
+
+const readFirst: DeliveryStep = { kind: 'reread', why: 'unknown', afterMs: 0 };
+
+const notYet = ({ nextAttemptAt }: QueuedDecision, now: string): DeliveryStep | undefined =>
+  nextAttemptAt !== undefined && nextAttemptAt > now ? { kind: 'wait', until: nextAttemptAt } : undefined;
 
 /** Files are uploaded by users only (T-6); and what e-RS has refused the application is not asked again without one (E-7). */
 const needsUser = (record: DispatchRecord, decision: QueuedDecision): boolean =>
@@ -147,7 +162,7 @@ export function afterAnswer(
     case 'retry': {
       const step = again(asNotApplied(decision), fate.afterMs, situation, policy);
       // Before it is given back, reading tells whether a 503 spoke the truth.
-      return step.kind === 'give-back' && decision.wasUnknown ? { kind: 'reread', why: 'unknown', afterMs: 0 } : step;
+      return step.kind === 'give-back' && decision.wasUnknown ? readFirst : step;
     }
     case 'reread':
       if (fate.code === 'ERS_VERSION_CONFLICT') return { kind: 'reread', why: 'conflict', afterMs: 0 };
@@ -165,12 +180,23 @@ export const asNotApplied = ({ lastAttempt, ...decision }: QueuedDecision): Queu
 /** The decision of which reading e-RS cannot tell whether it was applied (4.5). */
 export const asUnknowable = (decision: QueuedDecision): QueuedDecision => ({
   ...decision,
-  wasUnknown: true,
+  ...doubt(decision),
   isUnknowable: true,
 });
 
+/** Of several attempts in doubt the first one had the lowest version: e-RS's versions only rise. */
+function doubt(decision: QueuedDecision): Pick<QueuedDecision, 'wasUnknown' | 'doubtedVersion'> {
+  const version = decision.doubtedVersion ?? (decision.wasUnknown ? undefined : decision.lastAttempt?.version);
+  return { wasUnknown: true, ...(version === undefined ? {} : { doubtedVersion: version }) };
+}
+
+/** Whether e-RS shows the referral as it was before the first attempt in doubt, so that it has recorded none (4.5). */
+export const isShownUnrecorded = ({ doubtedVersion }: QueuedDecision, facts: ReferralFacts): boolean =>
+  doubtedVersion !== undefined && facts.version === doubtedVersion;
+
 /** What a decision carries from now on whose last attempt nobody heard the end of. */
-export const inDoubt = (decision: QueuedDecision): Pick<QueuedDecision, 'wasUnknown' | 'doubtedAt'> => ({
+export const inDoubt = (decision: QueuedDecision): Partial<QueuedDecision> & { readonly wasUnknown: true } => ({
+  ...doubt(decision),
   wasUnknown: true,
   ...(decision.lastAttempt === undefined ? {} : { doubtedAt: decision.lastAttempt.startedAt }),
 });
@@ -181,7 +207,7 @@ export const inDoubt = (decision: QueuedDecision): Pick<QueuedDecision, 'wasUnkn
  * Source: target-model 4.5; docs/decisions/0003
  */
 export const doubted = (decision: QueuedDecision, fate: Fate<unknown>): QueuedDecision =>
-  fate.kind === 'retry' && fate.refusal?.status === 503 ? { ...decision, wasUnknown: true } : decision;
+  fate.kind === 'retry' && fate.refusal?.status === 503 ? { ...decision, ...doubt(decision) } : decision;
 
 /**
  * Refusals that an earlier attempt of ours may have brought about itself: what it was to change has changed. Everything
@@ -209,11 +235,10 @@ function afterRefusal(
   if (fate.code === 'ERS_FORBIDDEN' || fate.code === 'ERS_USER_SESSION_ENDED')
     return { kind: 'await-user', why: fate.code };
   if (fate.code === 'ERS_APPLICATION_REFUSED') return again(asNotApplied(decision), 0, situation, policy);
-  if (decision.wasUnknown && (OWN_DOING.has(refusal.ersCode) || fate.code === 'ERS_NOT_FOUND')) {
-    // For an accept no reading can tell (4.5).
-    return decision.code === 'accept' ? { kind: 'unknowable' } : { kind: 'reread', why: 'unknown', afterMs: 0 };
-  }
-  return { kind: 'refused', refusal, isDefect: CODES[fate.code].acts === 'developer' || fate.code === 'ERS_NOT_FOUND' };
+  const isDefect = CODES[fate.code].acts === 'developer' || fate.code === 'ERS_NOT_FOUND';
+  if (decision.wasUnknown && (OWN_DOING.has(refusal.ersCode) || fate.code === 'ERS_NOT_FOUND'))
+    return { kind: 'reread', why: 'unknown', afterMs: 0, refused: { refusal, isDefect } };
+  return { kind: 'refused', refusal, isDefect };
 }
 
 /** e-RS did nothing: the decision is queued again, but for a probe, which stays what it is until e-RS takes it. */
@@ -224,10 +249,8 @@ function again(
   policy: DeliveryPolicy,
 ): DeliveryStep {
   const waitMs = Math.max(afterMs, backoffMs(decision.attempts - 1, random));
-  if (isExhausted(decision, now, policy)) {
-    const until = inDoubtUntil(decision, policy);
-    return until > now && !isInDoubt(decision) ? { kind: 'again', at: until } : giveBack(decision);
-  }
+  if (isExhausted(decision, now, policy))
+    return (isInDoubt(decision) ? undefined : onceAtRest(decision, now, policy)) ?? giveBack(decision);
   if (isInDoubt(decision)) return { kind: 'reread', why: 'unknown', afterMs: waitMs };
   return { kind: 'again', at: plus(now, waitMs) };
 }
@@ -252,15 +275,22 @@ export function afterReread(
   if (why === 'unknown' || decision.wasUnknown) {
     if (showsOutcome(decision, facts)) return { kind: 'recorded' };
     if (decision.isUnknowable) return { kind: 'unknowable' };
+    if (decision.doubtedRefusal !== undefined) {
+      // An accept leaves no trace but the version; every other decision would show.
+      const isUnrecorded = decision.code === 'accept' ? isShownUnrecorded(decision, facts) : isSameVersion || isSame;
+      if (isUnrecorded) return onceAtRest(decision, now, policy) ?? { kind: 'refused', ...decision.doubtedRefusal };
+      return decision.code !== 'accept' && isUntouched(record, facts) ? { kind: 'conflict' } : { kind: 'unknowable' };
+    }
     // The probe itself was not applied, so that it may go again; what came before it is as unknown as ever.
     if (isInDoubt(decision))
       return isSame && isSameVersion && !isExhausted(decision, now, policy)
         ? { ...resend, at: plus(now, backoffMs(decision.attempts - 1, situation.random)) }
         : { kind: 'unknowable' };
-    if (isSameVersion) {
-      if (plus(decision.queuedAt, policy.authorisationTimeoutMs) > now) return again(decision, 0, situation, policy);
-      const until = inDoubtUntil(decision, policy);
-      return until > now ? { kind: 'again', at: until } : { kind: 'expired' };
+    // Whatever moved the version, an outcome but an accept would show.
+    if (isSameVersion || (isSame && decision.code !== 'accept')) {
+      if (plus(decision.queuedAt, policy.authorisationTimeoutMs) <= now)
+        return onceAtRest(decision, now, policy) ?? { kind: 'expired' };
+      return isSameVersion || isExhausted(decision, now, policy) ? again(decision, 0, situation, policy) : resend;
     }
     // An accept leaves no trace: one probe may tell, then only the worklist can.
     if (isSame) return resend;

@@ -12,7 +12,7 @@ import type { DecisionIssue } from './assessment.ts';
 import type { QueuedDecision } from './delivery.ts';
 import { ersRefusalText, uploadRefusalText } from './ers-refusals.ts';
 import { type Failure, reopened } from './reopened.ts';
-import { withOffered, withOutputs } from './task-elements.ts';
+import { asDecided, withOffered, withOutputs } from './task-elements.ts';
 
 /** A Task and its record after a step; they are written in one transaction. */
 export interface StepResult {
@@ -29,13 +29,24 @@ const FINAL: Readonly<Record<DecisionCode, FinalStatus>> = {
   'return-with-advice': 'returned-with-advice',
 };
 
+const STATUS: Readonly<Record<DecisionCode, 'accepted' | 'rejected'>> = {
+  accept: 'accepted',
+  reject: 'rejected',
+  redirect: 'accepted',
+  'accept-book-later': 'accepted',
+  'return-with-advice': 'rejected',
+};
+
 /** E-4: e-RS recorded the decision. `priority` is the referral's by e-RS's answer. */
 export function recorded(
-  { task, record }: StepResult,
+  { task: found, record }: StepResult,
   decision: QueuedDecision,
   answer: { version: number; at: string; priority?: Task['priority'] },
 ): StepResult {
   const { decision: _, ...rest } = record;
+  // It had been given back before it was heard that e-RS has recorded it after all.
+  const wasGivenBack = found.status !== STATUS[decision.code];
+  const task = wasGivenBack ? { ...asDecided(found, decision.code), status: STATUS[decision.code] } : found;
   const withVersion = withExtension(withOffered(task, []), 'ers-version', { valueUnsignedInt: answer.version });
   const final = withReviewStatus(
     withOutputs({ ...withVersion, ...(answer.priority === undefined ? {} : { priority: answer.priority }) }, [

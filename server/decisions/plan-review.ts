@@ -14,7 +14,14 @@ import {
   withReviewStatus,
 } from '../../mappings/index.ts';
 import { type AlertCode, CODES, type DispatchRecord, isPolledSince } from '../core/index.ts';
-import { ATTEMPT_MAX_MS, asUnknowable, mayBeAtWork, type QueuedDecision, showsOutcome } from './delivery.ts';
+import {
+  ATTEMPT_MAX_MS,
+  asUnknowable,
+  isShownUnrecorded,
+  mayBeAtWork,
+  type QueuedDecision,
+  showsOutcome,
+} from './delivery.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { groupOf, REVIEW_MACHINE } from './machine.ts';
 import { recorded } from './outcomes.ts';
@@ -175,6 +182,9 @@ function planUnknowable(situation: ReviewSituation, latest: Episode, decision: Q
       : none('outcome-unknown');
   }
   if (!isAccept || facts.state !== 'BOOKED') return close(situation, latest, LEFT_WORKLIST);
+  // It left its list for another reason: what an accept makes of a referral has another version (4.5).
+  if (isShownUnrecorded(decision, facts))
+    return mayBeAtWork(decision, polledAt ?? '') ? none('outcome-unknown') : close(situation, latest, LEFT_WORKLIST);
   const decided = withoutLeftovers(latest.record.baseline);
   const outputs = [...(decided.output ?? []), makeOutput('outcome-inferred', { valueBoolean: true })];
   const task = withReviewStatus(withOutputs(versioned(decided, facts.version), outputs), 'accepted');

@@ -190,7 +190,10 @@ async function answered(
     const isUnheard = step.kind === 'reread' && step.why === 'unknown' && fate.kind === 'reread';
     const noted = isUnheard
       ? parkedIfEnding(options, { ...decision, ...inDoubt(decision) })
-      : restedAttempt(options, decision);
+      : restedAttempt(options, {
+          ...decision,
+          ...(step.kind === 'reread' && step.refused !== undefined ? { doubtedRefusal: step.refused } : {}),
+        });
     const written = await write(
       options,
       hand,

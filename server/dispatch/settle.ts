@@ -14,6 +14,7 @@ import {
   type QueuedDecision,
   type RereadReason,
   recorded,
+  refusedByErs,
 } from '../decisions/index.ts';
 import type { LandingSituation, ReviewWrites } from '../landing/index.ts';
 import type { Review } from '../reviews/index.ts';
@@ -80,6 +81,9 @@ function recordedWrites(
 ): ReviewWrites {
   const at = situation.now;
   const record = situation.latest?.record ?? review.record.data;
+  // The engine that took over has ended the review by what e-RS showed it: an answer that comes late rewrites nothing (4.6).
+  if (record.ended !== undefined || record.taskId !== review.record.data.taskId)
+    return { extra: [...witnesses], alerts: [] };
   const priority = situation.referral.serviceRequest.priority;
   const step = recorded({ task: record.baseline, record }, decision, {
     version,
@@ -153,6 +157,10 @@ export async function settle(
     return { kind: 'later', afterMs: UNSETTLED_MS };
   }
   options.alerts.clear('outcome-unknown', taskId);
+  if (step?.kind === 'refused') {
+    if (step.isDefect) options.alerts.raise('ers-request-wrong', taskId);
+    if (step.refusal.ersCode === 'INVALID_REQUEST_STATE') await follow(options, review);
+  }
   if (step?.kind === 'again') return { kind: 'later', afterMs: Date.parse(step.at) - options.clock.now().getTime() };
   return reload;
 }
@@ -257,6 +265,13 @@ function settledWrites(
               alerts: ['outcome-unknown'],
             },
           };
+    case 'refused': {
+      const moved = { ...record, sendable: { ...record.sendable, version: facts.version } };
+      return {
+        step,
+        writes: { ...refusedByErs({ task: record.baseline, record: moved }, decision, step.refusal), alerts: [] },
+      };
+    }
     case 'expired':
       return { step, writes: { ...expired({ task: record.baseline, record }, decision), alerts: [] } };
     case 'give-back':

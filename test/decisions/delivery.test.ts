@@ -157,16 +157,16 @@ describe('e-RS’s answer', () => {
   });
 
   test.each(['INVALID_REQUEST_STATE', 'NO_RELATIONSHIP', 'UNABLE_TO_CANCEL_APPOINTMENT', undefined])(
-    'D3: %s after an uncertain attempt may be our own doing: an accept becomes unknowable, all else is read again',
+    'D3: %s after an uncertain attempt may be our own doing: e-RS is read before it is taken for its word',
     (ersCode) => {
       const refusal = { status: 422, ...(ersCode === undefined ? {} : { ersCode }) };
       const fate = failed('refused', 'ERS_BUSINESS_RULE', refusal);
-      expect(answer(fate, attempted('accept', { wasUnknown: true }))).toEqual({ kind: 'unknowable' });
-      for (const code of ['reject', 'redirect', 'return-with-advice'] as const)
+      for (const code of ['accept', 'reject', 'redirect', 'return-with-advice'] as const)
         expect(answer(fate, attempted(code, { wasUnknown: true }))).toEqual({
           kind: 'reread',
           why: 'unknown',
           afterMs: 0,
+          refused: { refusal, isDefect: false },
         });
     },
   );
@@ -307,6 +307,52 @@ describe('the referral, read again (4.5)', () => {
     expect(reread(attempted('accept', { wasUnknown: true }), 'conflict', { version: 6, content: 'x' })).toEqual({
       kind: 'unknowable',
     });
+  });
+
+  test('E-6 D3: a refusal after an uncertain attempt counts once reading shows that none was recorded, and none can be any more', () => {
+    const doubtedRefusal = { refusal: { status: 422, ersCode: 'PATIENT_ERROR' }, isDefect: false };
+    const doubt = { wasUnknown: true, doubtedVersion: 5, doubtedRefusal };
+    const refused = (code: Parameters<typeof attempted>[0], changes = {}) =>
+      attempted(code, { ...doubt, ...changes }, { outcome: 'not-applied' });
+    for (const code of ['accept', 'reject'] as const) {
+      expect(reread(refused(code), 'unknown', {})).toEqual({ kind: 'refused', ...doubtedRefusal });
+      expect(reread(refused(code, { attempts: 12 }), 'unknown', {})).toMatchObject({ kind: 'refused' });
+      expect(reread(refused(code, { doubtedAt: NOW }), 'unknown', {})).toEqual({
+        kind: 'again',
+        at: instantIn(policy.attemptMaxMs),
+      });
+      expect(next(refused(code))).toMatchObject({ kind: 'reread', why: 'unknown' });
+      expect(next(refused(code, { nextAttemptAt: instantIn(9_000) }))).toEqual({
+        kind: 'wait',
+        until: instantIn(9_000),
+      });
+    }
+    // An accept moves the version and nothing else.
+    expect(reread(refused('accept'), 'unknown', { version: 6 })).toEqual({ kind: 'unknowable' });
+    expect(reread(refused('accept', { doubtedVersion: 4 }), 'unknown', {})).toEqual({ kind: 'unknowable' });
+    expect(reread(refused('reject'), 'unknown', { version: 6 })).toMatchObject({ kind: 'refused' });
+    expect(reread(refused('reject'), 'unknown', { version: 6, content: 'new letter' })).toEqual({ kind: 'conflict' });
+  });
+
+  test('E-9a, E-9b: what moved the version keeps no decision alive whose attempts or whose time are at an end', () => {
+    const over = { ...policy, attemptMaxMs: 0 };
+    const last = attempted('reject', { wasUnknown: true, attempts: 12 }, { outcome: 'not-applied' });
+    expect(reread(last, 'unknown', { version: 6 }, over)).toEqual({ kind: 'give-back' });
+    expect(reread({ ...last, decision: { ...last.decision, doubtedAt: NOW } }, 'unknown', { version: 6 })).toEqual({
+      kind: 'again',
+      at: instantIn(policy.attemptMaxMs),
+    });
+    const waited = attempted('reject', { wasUnknown: true }, { outcome: 'not-applied' });
+    expect(reread(waited, 'unknown', { version: 6 }, { ...over, authorisationTimeoutMs: 0 })).toEqual({
+      kind: 'expired',
+    });
+    const late = { channel: 'none', now: instantIn(24 * HOUR) } as const;
+    const resting = attempted(
+      'reject',
+      { wasUnknown: true, nextAttemptAt: instantIn(25 * HOUR) },
+      { outcome: 'not-applied' },
+    );
+    expect(next(resting, late)).toEqual({ kind: 'wait', until: instantIn(25 * HOUR) });
   });
 
   test('what cannot be known stays so, however often it is read', () => {

@@ -350,6 +350,27 @@ describe('an outcome that reading cannot tell (4.5, D2)', () => {
     expect(record.ended).toEqual({ at: LATER, version: 6, recorded: true });
   });
 
+  test('4.5 D3: gone at the version that was sent: no accept was recorded, and the review left its list undecided', () => {
+    const unrecorded = (changes = {}) =>
+      attempted('accept', { wasUnknown: true, doubtedVersion: 5, ...changes }, { outcome: 'not-applied' });
+    const queued = decided('accept', unrecorded().decision);
+    for (const latest of [queued, unrecorded({ isUnknowable: true })]) {
+      const plan = seen(latest, { version: 5 }, gone);
+      expect(shown(plan)).toBe('close cancelled withdrawn');
+      expect(decisionOf(episodeOf(plan).task, 'failed-decision')).toBe('accept');
+      expect(episodeOf(plan).record.ended).toEqual({ at: LATER, version: 5, recorded: false });
+    }
+    const unheard = unrecorded({ isUnknowable: true, doubtedAt: NOW });
+    expect(seen(unheard, { version: 5 }, { ...gone, polledAt: during })).toEqual({
+      kind: 'none',
+      alerts: ['outcome-unknown'],
+    });
+    expect(shown(seen(unheard, { version: 5 }, gone))).toBe('close cancelled withdrawn');
+    // An earlier attempt had another version: this one may be its doing.
+    const probed = unrecorded({ isUnknowable: true, doubtedVersion: 4 });
+    expect(shown(seen(probed, { version: 5 }, gone))).toBe('close accepted accepted');
+  });
+
   test('still listed: the accept was not applied, and the review is open with the conflict', () => {
     const plan = seen(unknowable(), { version: 6 });
     expect(shown(plan)).toBe('update requested decision-conflict');

@@ -73,6 +73,28 @@ describe('decisions in bulk, straight into the store', () => {
   );
 });
 
+describe('decisions in bulk at e-RS’s pace', () => {
+  test('B1: 500 Tasks accepted in one transaction go at ten a second, two-week waits before all others', async () => {
+    const parallel = 16;
+    await using ward = await openWard({ sweepEveryMs: SELDOM, scanEveryMs: SELDOM, requestsPerSecond: 10, parallel });
+    const priorities = await land(ward, 500);
+    await acceptAllAtOnce(ward, priorities.keys());
+    await ward.dispatch.settled();
+    const calls = await ward.calls('A013');
+    expect(calls.map(({ status }) => status)).toEqual(Array.from({ length: 500 }, () => 200));
+    expect(new Set(calls.map(({ ubrn }) => ubrn))).toEqual(new Set(priorities.keys()));
+    const [first, last] = [calls[0], calls.at(-1)].map((call) => Date.parse(call?.at ?? ''));
+    expect((last ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(((500 - 10) / 10) * 1_000);
+    // What is on its way keeps its place: as many as are handled at the same time may be out of order.
+    const order = calls.map(({ ubrn = '' }) => URGENCY.indexOf(priorities.get(ubrn) ?? ''));
+    const sorted = order.toSorted((a, b) => a - b);
+    for (const [index, urgency] of order.entries()) {
+      expect(urgency).toBeGreaterThanOrEqual(sorted[Math.max(0, index - parallel)] ?? 0);
+      expect(urgency).toBeLessThanOrEqual(sorted[Math.min(499, index + parallel)] ?? 0);
+    }
+  }, 300_000);
+});
+
 describe('a referral whose calls always time out', () => {
   test('keeps one place of those that there are, while e-RS says nothing: all others go on by the rest', async () => {
     await using ward = await openWard({ sweepEveryMs: SELDOM, scanEveryMs: SELDOM, parallel: 2 });

@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
-import { CODE_SYSTEM, makeOutput, taskKey } from '../../mappings/index.ts';
+import type { Task } from '@medplum/fhirtypes';
+import { CODE_SYSTEM, decisionOf, makeOutput, taskKey, withReviewStatus } from '../../mappings/index.ts';
 import type { DispatchRecord } from '../../server/core/index.ts';
-import { readRecord, writeRecord } from '../../server/store/index.ts';
+import { readRecord, recordEntry, writeRecord } from '../../server/store/index.ts';
+import { businessStatusOf } from '../sign-in.ts';
 import { openWard, type Ward } from './ward.ts';
 
 const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
@@ -61,6 +63,41 @@ describe('an engine that lost its lease while e-RS was at work', () => {
     await until(async () => (await attemptsSince(ward, ubrn)).length > 1);
     expect((await attemptsSince(ward, ubrn))[1]).toBe('theirs not-applied');
   }, 30_000);
+
+  test.each([
+    { what: 'ended by what e-RS showed', isOver: true, shown: ['cancelled', 'withdrawn'] },
+    { what: 'given back', isOver: false, shown: ['accepted', 'accepted'] },
+  ])(
+    'D3 4.6: a 200 that comes when the engine that took over has the review $what leaves the Task $shown',
+    async ({ isOver, shown }) => {
+      await using ward = await openWard({ writeMs: 3_000 });
+      const ubrn = await ward.refer('booked-direct');
+      await ward.decide(ubrn, accept);
+      await until(async () => (await ward.calls('A013')).some((call) => call.ubrn === ubrn));
+      const record = await recordOf(ward, ubrn);
+      const { decision: _, baseline, ...rest } = record.data;
+      const task = withReviewStatus(
+        { ...baseline, status: isOver ? 'cancelled' : 'requested' },
+        isOver ? 'withdrawn' : 'delivery-failed',
+      );
+      const ended = { at: new Date().toISOString(), version: rest.sendable.version, recorded: false };
+      const data: DispatchRecord = { ...rest, baseline: task, ...(isOver ? { ended } : {}) };
+      const found = await ward.taskOf(ubrn);
+      const theirs = await ward.store.transaction([
+        { kind: 'put', resource: { ...task, id: found.id } as Task & { id: string }, ifMatch: found.meta.versionId },
+        recordEntry(ward.store, 'ers-dispatch', record.key, data, record),
+      ]);
+      expect(theirs).toMatchObject({ ok: true });
+      await until(async () => ward.lines.some((line) => line.includes('dispatch.decision.answered')));
+      await ward.dispatch.settled();
+      const last = await ward.taskOf(ubrn);
+      expect([last.status, businessStatusOf(last)]).toEqual(shown);
+      if (!isOver) expect(decisionOf(last)).toBe('accept');
+      const end = (await ward.recordOf(ubrn)).ended;
+      expect(end).toEqual(isOver ? ended : { at: expect.any(String), version: expect.any(Number), recorded: true });
+    },
+    30_000,
+  );
 
   test('D2: does not settle the attempt of the engine that took over by what it read before', async () => {
     await using ward = await openWard();

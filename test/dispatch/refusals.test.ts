@@ -87,10 +87,32 @@ const CALLS = [
       'REFERENCE_NOT_FOUND',
       'INVALID_STATE',
       'DUPLICATE_FILENAME',
+    ],
+  },
+  {
+    endpoint: 'A028',
+    kind: 'triage',
+    decide: [status('rejected'), reason(CODE_SYSTEM.reviewOutcome, 'RETURN_TO_REFERRER_WITH_ADVICE'), note],
+    codes: [
+      'INVALID_REQUEST_STATE',
+      'INVALID_REQUEST_TYPE',
+      'PATIENT_ERROR',
+      'NO_RELATIONSHIP',
+      'MISSING_VALUE',
+      'VALUE_IS_REQUIRED',
+      'INVALID_VALUE',
+      'INVALID_CODE',
+      'INAPPROPRIATE_VALUE',
+      'REFERENCE_NOT_FOUND',
+      'INVALID_STATE',
+      'DUPLICATE_FILENAME',
       'PRIORITY_NOT_CURRENT',
     ],
   },
 ] as const;
+
+const DOORS = ['through the facade', 'straight into the store'] as const;
+type Door = (typeof DOORS)[number];
 
 const refusal = (code: string) => ({
   resourceType: 'OperationOutcome',
@@ -107,13 +129,18 @@ describe('a 422 of e-RS', () => {
   afterAll(async () => ward[Symbol.asyncDispose]());
 
   describe.each(CALLS)('to $endpoint', ({ endpoint, kind, decide, codes }) => {
-    test.each(codes)(
-      'E-6: %s opens the Task with words for a clinician and the code that an engineer finds in docs/errors.md',
-      async (code) => {
+    const through = async (door: Door, ubrn: string) => {
+      if (door === 'straight into the store') return ward.decide(ubrn, decide);
+      expect((await ward.patch(ubrn, decide)).status).toBe(200);
+    };
+
+    test.each(codes.flatMap((code) => DOORS.map((door) => [code, door] as const)))(
+      'E-6: %s, decided %s, opens the Task with words for a clinician and the code that an engineer finds in docs/errors.md',
+      async (code, door) => {
         const ubrn = await ward.refer(kind);
         const offered = (await ward.recordOf(ubrn)).offered;
         await ward.control('POST', 'faults', { endpoint, kind: 'status', status: 422, body: refusal(code), times: 1 });
-        await ward.decide(ubrn, decide);
+        await through(door, ubrn);
         expect(await reach(ward, ubrn, 'decision-refused', 'accepted', 'rejected')).toBe('decision-refused');
         const task = await ward.taskOf(ubrn);
         expect([task.status, task.statusReason?.coding]).toEqual([
@@ -127,6 +154,26 @@ describe('a 422 of e-RS', () => {
         expect(decisionOf(task, 'failed-decision')).toBeDefined();
         const { decision, offered: again } = await ward.recordOf(ubrn);
         expect([decision, again]).toEqual([undefined, offered]);
+      },
+    );
+
+    test.each(codes)(
+      'E-6 4.5: %s keeps its code after a 503, once e-RS shows that nothing was recorded',
+      async (code) => {
+        const ubrn = await ward.refer(kind);
+        await ward.control('POST', 'faults', { endpoint, kind: 'status', status: 503, times: 1 });
+        await ward.control('POST', 'faults', { endpoint, kind: 'status', status: 422, body: refusal(code), times: 1 });
+        await through('straight into the store', ubrn);
+        expect(await reach(ward, ubrn, 'decision-refused', 'delivery-failed', 'accepted', 'rejected')).toBe(
+          'decision-refused',
+        );
+        const { statusReason } = await ward.taskOf(ubrn);
+        expect([statusReason?.coding, statusReason?.text]).toEqual([
+          [{ system: CODE_SYSTEM.apiErrorCode, code }],
+          ersRefusalText(code),
+        ]);
+        const calls = (await ward.calls(endpoint)).filter((call) => call.ubrn === ubrn);
+        expect(calls.map(({ status }) => status)).toEqual([503, 422]);
       },
     );
   });

@@ -71,7 +71,9 @@ export interface Ward extends AsyncDisposable {
   patch(ubrn: string, operations: readonly unknown[], read?: Task, headers?: Record<string, string>): Promise<Response>;
   /** Keeps a file for the review, as $ers-attach does; answers the reference to name. */
   attach(ubrn: string, file?: { title?: string; description?: string }): Promise<string>;
-  calls(endpoint: string): Promise<readonly { seq: number; status: number; ubrn?: string; ifMatch?: string }[]>;
+  calls(
+    endpoint: string,
+  ): Promise<readonly { seq: number; at: string; status: number; ubrn?: string; ifMatch?: string }[]>;
   /** Ends the engine's process, as it were, and starts another over the same store. */
   restartDispatch(): Promise<void>;
 }
@@ -97,6 +99,8 @@ export interface WardOptions {
   readonly sweepEveryMs?: number;
   /** How often decided Tasks are looked for besides the hints. */
   readonly scanEveryMs?: number;
+  /** Requests a second that dispatch may send. Default: as many as there are. */
+  readonly requestsPerSecond?: number;
   /** Reviews handled at the same time. */
   readonly parallel?: number;
   readonly patienceMs?: number;
@@ -116,6 +120,7 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
     parallel = 8,
     patienceMs,
     graceMs,
+    requestsPerSecond,
     around = (store) => store,
   } = options;
   const simulator = await startSimulator({ port: 0, referrals: 0, returnedState: 'TRIAGE_RESPONSE', writeMs });
@@ -131,16 +136,18 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
   const ids = idSpace('ward');
   const alerts = alertBoard(() => clock.now());
   const random = () => 0.5;
-  const budget = createBudget({ store, clock, random, log, requestsPerSecond: undefined, pollsPerDay: undefined });
-  const ers = createErsClient({
-    ...simulator.credentials,
-    baseUrl: simulator.baseUrl,
-    tokenUrl: simulator.tokenUrl,
-    budget,
-    clock,
-    log,
-    limits: { maxFileBytes: 10_000_000, maxJsonBytes: 5_000_000 },
-  });
+  const clientAt = (perSecond: number | undefined): ErsClient =>
+    createErsClient({
+      ...simulator.credentials,
+      baseUrl: simulator.baseUrl,
+      tokenUrl: simulator.tokenUrl,
+      budget: createBudget({ store, clock, random, log, requestsPerSecond: perSecond, pollsPerDay: undefined }),
+      clock,
+      log,
+      limits: { maxFileBytes: 10_000_000, maxJsonBytes: 5_000_000 },
+    });
+  const ers = clientAt(undefined);
+  const ersOfDispatch = requestsPerSecond === undefined ? ers : clientAt(requestsPerSecond);
   const landing = createLanding({ store, ids, clock, log, alerts, judge: { isTerminal, fingerprintOf } });
   await landing.index.load(store);
   const session = isSignedIn ? await signIn(simulator) : undefined;
@@ -160,7 +167,7 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
   const startDispatch = (): Dispatch => {
     const dispatch = createDispatch({
       store,
-      ers,
+      ers: ersOfDispatch,
       landing,
       turns,
       clock,
@@ -359,7 +366,10 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
       return `DocumentReference/${created.value.resource.id}`;
     },
     async calls(endpoint) {
-      const answer = await ward.control<{ calls: { seq: number; endpoint: string; status: number }[] }>('GET', 'calls');
+      const answer = await ward.control<{ calls: { seq: number; at: string; endpoint: string; status: number }[] }>(
+        'GET',
+        'calls',
+      );
       return answer.calls.filter((call) => call.endpoint === endpoint);
     },
     async restartDispatch() {

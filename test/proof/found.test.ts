@@ -1,7 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
+import { CODE_SYSTEM } from '../../mappings/index.ts';
 import { broken, decision, referral } from './lives.ts';
 import { run } from './run.ts';
 import type { Step } from './script.ts';
+
+const API_ERROR = CODE_SYSTEM.apiErrorCode;
 
 describe('what the proof has found', () => {
   const nobodyTells = { deafness: 1 };
@@ -62,6 +65,37 @@ describe('what the proof has found', () => {
       const opened = trace.filter((line) => /: (requested|received), (decision-invalid|under-review)/.test(line));
       expect([meddling, violations, opened]).toEqual([meddling, [], []]);
       expect(notes.get('ended returned-with-advice')).toBe(1);
+    }
+  }, 30_000);
+
+  test('4.5 D3: an accept that e-RS did not record is never inferred from a referral that left its list for another reason', async () => {
+    const body = (code: string) => ({
+      resourceType: 'OperationOutcome',
+      issue: [{ severity: 'error', code: 'business-rule', details: { coding: [{ system: API_ERROR, code }] } }],
+    });
+    const answers = (status: number, times: number, more = {}): Step => ({
+      do: 'fault',
+      fault: { endpoint: 'A013', kind: 'status', status, applied: false, times, after: 0, ...more },
+      afterMs: 0,
+    });
+    const poll: Step = { do: 'poll', service: 0, times: 1, afterMs: 60_000 };
+    for (const [faults, ended] of [
+      // Not applied as reading shows, then unanswered for long.
+      [[answers(500, 1), answers(503, 40)], 'ended withdrawn'],
+      // Refused by its state, which might have been our own success.
+      [[answers(503, 1), answers(422, 40, { body: body('INVALID_REQUEST_STATE') })], 'ended withdrawn'],
+    ] as const) {
+      const script: Step[] = [
+        { do: 'session', is: 'in', afterMs: 0 },
+        referral('booked-direct'),
+        later,
+        ...faults,
+        { ...decision(0), afterMs: 20_000 },
+        { do: 'happen', on: 0, event: 'hidden-from-worklists', afterMs: 400_000 },
+        poll,
+      ];
+      const { violations, notes } = await run(4, script, { settlingMs: 60_000, deafness: 0 });
+      expect([faults, violations, notes.get(ended)]).toEqual([faults, [], 1]);
     }
   }, 30_000);
 

@@ -46,8 +46,8 @@ export const MUTATIONS: readonly Mutation[] = [
   one(
     'a restart settles an unknown attempt before it sends (D2)',
     'server/decisions/delivery.ts',
-    "  if (decision.isUnknowable || decision.lastAttempt?.outcome === 'unknown')\n",
-    '  if (decision.isUnknowable)\n',
+    "  if (decision.isUnknowable || decision.lastAttempt?.outcome === 'unknown') return readFirst;\n",
+    '  if (decision.isUnknowable) return readFirst;\n',
     'test/decisions/delivery',
   ),
   {
@@ -121,6 +121,42 @@ export const MUTATIONS: readonly Mutation[] = [
     '  if (decision.wasUnknown && (OWN_DOING',
     '  if (decision.wasUnknown && decision.attempts < 0 && (OWN_DOING',
     'test/decisions/delivery',
+  ),
+  one(
+    'a refusal after an unknown attempt is shown only when none can be recorded any more (4.5, D3)',
+    'server/decisions/delivery.ts',
+    "if (isUnrecorded) return onceAtRest(decision, now, policy) ?? { kind: 'refused', ...decision.doubtedRefusal };",
+    "if (isUnrecorded) return { kind: 'refused', ...decision.doubtedRefusal };",
+    'test/decisions/delivery',
+  ),
+  one(
+    'an accept is refused after an unknown one only while e-RS shows the version of the first (4.5, D3)',
+    'server/decisions/delivery.ts',
+    "decision.code === 'accept' ? isShownUnrecorded(decision, facts) : isSameVersion || isSame;",
+    'isSameVersion || isSame;',
+    'test/decisions/delivery',
+  ),
+  one(
+    'an accept that e-RS did not record is not inferred (4.5, D3)',
+    'server/decisions/plan-review.ts',
+    '  if (isShownUnrecorded(decision, facts))\n',
+    '  if (isShownUnrecorded(decision, facts) && decision.attempts < 0)\n',
+    'test/decisions/plan-review',
+    FOUND,
+  ),
+  one(
+    'a version that moves keeps no decision alive whose attempts are at an end (E-9a)',
+    'server/decisions/delivery.ts',
+    'return isSameVersion || isExhausted(decision, now, policy) ? again(',
+    'return isSameVersion ? again(',
+    'test/decisions/delivery',
+  ),
+  one(
+    'a late 200 rewrites no review that another engine has ended (4.6, D3)',
+    'server/dispatch/settle.ts',
+    '  if (record.ended !== undefined || record.taskId',
+    '  if (record.taskId',
+    'test/dispatch/loser',
   ),
   one(
     'what is being sent waits for its answer, whatever e-RS shows meanwhile (E-10)',
@@ -333,7 +369,7 @@ export const MUTATIONS: readonly Mutation[] = [
   one(
     'a 503 may hide a decision that e-RS recorded (4.5, E-8)',
     'server/decisions/delivery.ts',
-    'fate.refusal?.status === 503 ? { ...decision, wasUnknown: true } : decision;',
+    'fate.refusal?.status === 503 ? { ...decision, ...doubt(decision) } : decision;',
     'fate.refusal?.status === 503 ? { ...decision } : decision;',
     'test/journeys/doubt',
     FOUND,
@@ -369,7 +405,7 @@ export const MUTATIONS: readonly Mutation[] = [
   one(
     'a decision in doubt is not given back while its last attempt may be at work (E-9a, D3)',
     'server/decisions/delivery.ts',
-    "return until > now && !isInDoubt(decision) ? { kind: 'again', at: until } : giveBack(decision);",
+    'return (isInDoubt(decision) ? undefined : onceAtRest(decision, now, policy)) ?? giveBack(decision);',
     'return giveBack(decision);',
     'test/decisions/delivery',
     FOUND,
@@ -384,7 +420,7 @@ export const MUTATIONS: readonly Mutation[] = [
   one(
     'a decision in doubt does not expire before e-RS is read anew (E-9b, D3)',
     'server/decisions/delivery.ts',
-    "return decision.wasUnknown ? { kind: 'reread', why: 'unknown', afterMs: 0 } : { kind: 'expired' };",
+    "return decision.wasUnknown ? (notYet(decision, now) ?? readFirst) : { kind: 'expired' };",
     "return { kind: 'expired' };",
     'test/decisions/delivery',
   ),

@@ -413,8 +413,10 @@ class World {
     if (decides && (inErs.isReviewed || isTriage !== (event === 'triaged-in-ers'))) return;
     if (inErs.state === 'CANCELLED_REFERRAL') return;
     if (event === 'rebooked' && !inErs.isReviewed) return;
-    const more = event === 'pas-trouble' ? { trouble: trouble ?? 'silent' } : {};
-    const { status } = this.#simulator.control('POST', `referrals/${ubrn}/events`, { type: event, ...more });
+    const isShown = event === 'shown-on-worklists';
+    const more = event === 'pas-trouble' ? { trouble: trouble ?? 'silent' } : isShown ? { isHidden: false } : {};
+    const type = isShown ? 'hidden-from-worklists' : event;
+    const { status } = this.#simulator.control('POST', `referrals/${ubrn}/events`, { type, ...more });
     if (event === 'moved-to-another-provider' && status === 200) this.#judge.movedAway(ubrn ?? '');
     this.#say(`e-RS: ${event} on ${ubrn} (${status})`);
   }

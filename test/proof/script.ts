@@ -46,6 +46,8 @@ export const EVENTS = [
   'rebooked',
   'moved-to-another-provider',
   'pas-trouble',
+  'hidden-from-worklists',
+  'shown-on-worklists',
 ] as const;
 const ENDPOINTS = [
   'A004',
