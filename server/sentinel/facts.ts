@@ -7,7 +7,8 @@ export interface Landed {
   readonly serviceRequestId: string;
   readonly episode: number;
   readonly state?: string;
-  readonly isForReview: boolean;
+  /** A worklist names it, as far as has been dealt with. */
+  readonly isListed: boolean;
   /** Since when the file waits that has waited longest. */
   readonly fileAwaitedSince?: string;
 }
@@ -47,7 +48,7 @@ export function landedOf(record: SyncRecord): Landed {
     serviceRequestId,
     episode,
     ...(state === undefined ? {} : { state }),
-    isForReview: items.some(({ list }) => list === 'REFERRALS_FOR_REVIEW'),
+    isListed: items.length > 0,
     ...(awaited === undefined ? {} : { fileAwaitedSince: awaited }),
   };
 }

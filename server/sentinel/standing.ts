@@ -12,8 +12,8 @@ export type Standing =
 const missing = (what: Missing): Standing => ({ kind: 'missing', missing: what });
 const explained = (by: Extract<Standing, { kind: 'explained' }>['by']): Standing => ({ kind: 'explained', by });
 
-/** e-RS shows these as under review: one that is on the list for it must have a Task. Source: M-146, M-148 */
-const UNDER_REVIEW: readonly (string | undefined)[] = ['BOOKED', 'AWAITING_TRIAGE'];
+/** e-RS shows these as under review: one that is on a list must have a Task, a slot issue as well. Source: M-146..148, T-10 */
+const UNDER_REVIEW: readonly (string | undefined)[] = ['BOOKED', 'AWAITING_TRIAGE', 'DEFERRED_TO_PROVIDER'];
 
 /** Says how it stands with a referral, from what the store holds of it, and from nothing else. Source: K1, D3 */
 export function standingOf(evidence: Evidence, service: string, ubrn: string, seen: FirstSeen): Standing {
@@ -25,7 +25,7 @@ export function standingOf(evidence: Evidence, service: string, ubrn: string, se
   }
   if (!evidence.referrals.has(landed.serviceRequestId)) return missing('referral-gone');
   if (landed.episode === 0)
-    return landed.isForReview && UNDER_REVIEW.includes(landed.state)
+    return landed.isListed && UNDER_REVIEW.includes(landed.state)
       ? missing('review-never-opened')
       : explained('unasked');
   const latest = latestReview(evidence, landed);

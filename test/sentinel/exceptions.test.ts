@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import type { ServiceRequest, Task } from '@medplum/fhirtypes';
-import type { DispatchRecord } from '../../server/core/index.ts';
+import type { DispatchRecord, SyncRecord } from '../../server/core/index.ts';
 import { readRecord, writeRecord } from '../../server/store/index.ts';
-import { DAY, DIRECT, MINUTE } from '../intake/ward.ts';
+import { DAY, DIRECT, MINUTE, SLOTLESS } from '../intake/ward.ts';
 import { HOUR, type Post, startPost } from './post.ts';
 
 /** Two referrals under review, so that one can be tampered with and the other stays. */
@@ -111,6 +111,24 @@ describe('the account does not balance', () => {
     expect(await post.ofService()).toMatchObject({ explained: 1, missing: 0 });
     ward.advance(MINUTE);
     await ward.intake.runOnce();
+    expect(await post.exceptions()).toEqual(['review-never-opened']);
+    expect(await post.ofService()).toMatchObject({ seen: 1, explained: 0, missing: 1 });
+  });
+
+  test('K1 M-147: when a slot issue has no Task, since one that cannot be triaged gets one to be resolved', async () => {
+    await using post = await startPost({ services: [SLOTLESS] });
+    const { ward } = post;
+    const ubrn = await ward.create({ kind: 'slot-issue', service: SLOTLESS });
+    await ward.intake.runOnce();
+    expect(await post.ofService()).toMatchObject({ seen: 1, open: 1, missing: 0 });
+    // As a fault of the engine would leave it: landed from its list, and no review was ever opened.
+    const { requestId = '' } = ward.landing.index.byUbrn(ubrn) ?? {};
+    const record = await readRecord<SyncRecord>(ward.store, 'ers-sync', requestId);
+    if (!record.ok || record.value === undefined) throw new Error('not landed');
+    expect(record.value.data.state).toBe('DEFERRED_TO_PROVIDER');
+    await post.remove('Task');
+    await post.remove('ers-dispatch');
+    await writeRecord(ward.store, 'ers-sync', requestId, { ...record.value.data, episode: 0 }, record.value);
     expect(await post.exceptions()).toEqual(['review-never-opened']);
     expect(await post.ofService()).toMatchObject({ seen: 1, explained: 0, missing: 1 });
   });
