@@ -122,6 +122,21 @@ export function storeContract(name: string, open: () => Promise<StoreUnderContra
       expect(good(await store.readVersion('Patient', one.id, one.meta.versionId)).active).toBe(true);
     });
 
+    test('what was deleted is not resurrected by a stale write in a transaction, which leaves nothing of itself', async () => {
+      const one = await created(store, patient('deleted-before-a-transaction'));
+      const later = good(await store.update({ ...one, active: false }));
+      good(await store.remove('Patient', one.id));
+      for (const { versionId } of [one.meta, later.meta]) {
+        const write = await store.transaction([
+          { kind: 'create', resource: patient('beside-the-deleted') },
+          { kind: 'put', resource: { ...one, birthDate: '1970-01-01' }, ifMatch: versionId },
+        ]);
+        expect(write).toMatchObject({ ok: false, code: 'conflict' });
+      }
+      expect(await store.read('Patient', one.id)).toMatchObject({ ok: false, code: 'gone' });
+      expect(good(await store.findByIdentifier('Patient', SYSTEM, 'beside-the-deleted'))).toEqual([]);
+    });
+
     test('a transaction is all or nothing, and its references lead where its entries went', async () => {
       const subject = await created(store, patient('transaction'));
       const request: ServiceRequest = {
@@ -175,6 +190,45 @@ export function storeContract(name: string, open: () => Promise<StoreUnderContra
       expect(good(await store.findByIdentifier('Patient', SYSTEM, 'once'))).toHaveLength(1);
     });
 
+    test('conditional creates beside transactions that refer to what they make leave no reference to nothing, and make it once', async () => {
+      const value = 'once-and-referred-to';
+      const make = () => store.create(patient(value), { ifNoneExist: `identifier=${SYSTEM}|${value}` });
+      const refer = async () => {
+        const subject = good(await make()).resource;
+        return store.transaction([
+          {
+            kind: 'create',
+            resource: {
+              resourceType: 'ServiceRequest',
+              status: 'draft',
+              intent: 'order',
+              identifier: [{ system: SYSTEM, value }],
+              subject: { reference: `Patient/${subject.id}` },
+            },
+          },
+          {
+            kind: 'create',
+            resource: {
+              ...patient(`${value}-beside`),
+              link: [{ type: 'seealso', other: { reference: `Patient/${subject.id}` } }],
+            },
+          },
+        ]);
+      };
+      const referred = await Promise.all(
+        Array.from({ length: 12 }, (_, index) => (index % 3 === 0 ? make() : refer())),
+      );
+      referred.map((result) => good<unknown>(result));
+      const [subject, ...more] = good(await store.findByIdentifier('Patient', SYSTEM, value));
+      expect(more).toEqual([]);
+      const requests = good(await store.findByIdentifier('ServiceRequest', SYSTEM, value));
+      expect(requests.map(({ subject: to }) => to.reference)).toEqual(Array(8).fill(`Patient/${subject?.id}`));
+      const beside = good(await store.findByIdentifier('Patient', SYSTEM, `${value}-beside`));
+      expect(beside.flatMap(({ link = [] }) => link.map(({ other }) => other.reference))).toEqual(
+        Array(8).fill(`Patient/${subject?.id}`),
+      );
+    });
+
     test('concurrent transactions do not interleave: of eight that take one record forward, each step is there once', async () => {
       good(await writeRecord(store, 'ers-lease', 'contract', { count: 0 }, undefined));
       const step = async (): Promise<void> => {
@@ -218,6 +272,36 @@ export function storeContract(name: string, open: () => Promise<StoreUnderContra
       const ids = found.map(({ id }) => id);
       expect(ids.toSorted()).toEqual(wanted.toSorted());
     });
+
+    test.each([
+      ['birthdate', 'Dayup'],
+      ['-birthdate', 'Daydown'],
+      ['-family,birthdate', 'Family'],
+    ])(
+      'sorted by %s, pages neither skip nor repeat what is alike, keep the order, and stay so while others write',
+      async (sort, family) => {
+        const wanted: string[] = [];
+        // Three of each day: the order among equals is the store's, but must be one.
+        for (let index = 0; index < 21; index += 1) {
+          const birthDate = `1980-01-0${1 + (index % 7)}`;
+          wanted.push((await created(store, { ...patient(`${family}-${index}`), name: [{ family }], birthDate })).id);
+        }
+        const query = `family=${family}&_sort=${sort}&_count=4`;
+        const found = await everyMatch(store, 'Patient', query, async (page) => {
+          const late = {
+            ...patient(`${family}-late-${page}`),
+            name: [{ family: 'Otherwise' }],
+            birthDate: '1980-01-03',
+          };
+          good(await store.create(late));
+          const touched = good(await store.read('Patient', wanted[page * 3] ?? ''));
+          good(await store.update({ ...touched, active: false } as Stored<Patient>));
+        });
+        expect(found.map(({ id }) => id).toSorted()).toEqual(wanted.toSorted());
+        const days = found.map((one) => (one as Patient).birthDate ?? '');
+        expect(days).toEqual(sort.startsWith('-birth') ? days.toSorted().reverse() : days.toSorted());
+      },
+    );
 
     test('a list of hundreds of values finds what a list of one finds: a cohort is asked for at once', async () => {
       const cohort = [];
