@@ -1,6 +1,10 @@
 import { CODE_SYSTEM, SYSTEM } from '../../mappings/index.ts';
 
-/** What two facades over the same resources are asked: all forms of S-1 to S-22 and more. `{Task}` stands for the id of one. */
+/**
+ * What two facades over the same resources are asked: all forms of S-1 to S-22 and more. `{Task}` stands for the id of the one
+ * that was decided, `{Patient}` and `{ServiceRequest}` for what it is about, `{Practitioner}` for who claimed another. Each
+ * question finds something in the world of `liveALittle`, and brings something where it asks for inclusions.
+ */
 export const SEARCHES = [
   'Task?owner=HealthcareService/{HealthcareService}&status=requested,received&_include=Task:focus&_include=Task:patient',
   'Task?ers-service={HealthcareService}',
@@ -10,7 +14,8 @@ export const SEARCHES = [
   `Task?code=${CODE_SYSTEM.taskCode}|review-triage&status=requested,received`,
   'Task?status=requested&priority=asap',
   'Task?business-status=referral-changed',
-  'Task?business-status=decision-queued,decision-sending,awaiting-user-authorisation',
+  // A store with a decision on its way is not copied, so of these only what is accepted is found.
+  'Task?business-status=decision-queued,decision-sending,awaiting-user-authorisation,accepted',
   'Task?business-status:missing=true',
   'Task?status:not=requested',
   'Task?patient=Patient/{Patient}&_revinclude=Provenance:target',
@@ -56,17 +61,19 @@ export const SEARCHES = [
   'Device',
 ] as const;
 
+/** With what is answered. */
 export const READS = [
-  'metadata',
-  'Task/{Task}',
-  'ServiceRequest/{ServiceRequest}',
-  'Patient/{Patient}',
-  'DocumentReference/{DocumentReference}',
-  'Binary/{Binary}?_format=json',
-  'Task/none',
-  'Basic?code=x',
-  'Basic/ers-fhir-probe',
-  'Task/{Task}/_history/99',
+  ['Task/{Task}', 200],
+  ['ServiceRequest/{ServiceRequest}', 200],
+  ['Patient/{Patient}', 200],
+  ['DocumentReference/{DocumentReference}', 200],
+  ['Binary/{Binary}?_format=json', 200],
+  // Of no patient's record: kept for the engine, and there in both stores.
+  ['Binary/{RawBinary}?_format=json', 404],
+  ['Task/none', 404],
+  ['Basic?code=x', 404],
+  ['Basic/ers-fhir-probe', 404],
+  ['Task/{Task}/_history/99', 404],
 ] as const;
 
 export const REFUSED = [
