@@ -196,17 +196,25 @@ async function unreadable(room: IntakeRoom, wanted: Wanted, code: Code): Promise
     );
     return closed.kind === 'store-failed' ? storeFailed : { kind: 'settled', code };
   }
-  if (wanted.listing === undefined) {
+  const isForbidden = UNAUTHORISED.has(code);
+  if (wanted.listing === undefined || isForbidden) {
     const about = known === undefined ? {} : { serviceRequestId: known.serviceRequestId };
     room.log.warn('intake.referral.refused', { code, ...about });
-    return { kind: 'refused', code };
   }
-  if (wanted.listing.entries.length > 0 || known === undefined) {
+  const refused: Brought = { kind: 'refused', code };
+  if (wanted.listing === undefined) return refused;
+  const isTransient = isForbidden && room.refused.failuresOf(wanted.ubrn) < PASSING_REFUSALS;
+  if (!isTransient && (wanted.listing.entries.length > 0 || known === undefined)) {
     const isKept = await room.landing.quarantine({ service: wanted.service ?? '', ubrn: wanted.ubrn, codes: [code] });
     if (!isKept) return storeFailed;
   }
-  return { kind: 'settled', code };
+  return isForbidden ? refused : { kind: 'settled', code };
 }
+
+/** What the application or its session may not do is no fault of the referral: somebody sets it right, and it is asked again. */
+const UNAUTHORISED: ReadonlySet<Code> = new Set(['ERS_APPLICATION_REFUSED', 'ERS_FORBIDDEN', 'ERS_USER_SESSION_ENDED']);
+/** So many refusals in a row pass by themselves; after them a person is told, by quarantine and its alert (K1). */
+const PASSING_REFUSALS = 2;
 
 const storeFailed: Brought = { kind: 'again', code: 'store-unavailable', afterMs: 2_000 };
 

@@ -51,6 +51,8 @@ interface Unfinished {
   readonly snapshot: Snapshot;
   /** The store knows already that this answer has been dealt with. */
   readonly isMarked?: boolean;
+  /** By the monotonic clock: before it there is nothing to be done. */
+  readonly notBeforeMs?: number;
 }
 
 const isSameList = (a: Pick<Unfinished, 'service' | 'list'>, b: Pick<Unfinished, 'service' | 'list'>): boolean =>
@@ -64,6 +66,7 @@ export function createIntake(options: IntakeOptions): Intake {
     lists: new Lists(),
     seen: new Seen(),
     spent: new Set(),
+    refused: new Waits(clock),
     signal: closing.signal,
   };
   let unfinished: Unfinished[] = [];
@@ -124,9 +127,11 @@ export function createIntake(options: IntakeOptions): Intake {
   async function finishInTurn(one: Unfinished): Promise<void> {
     unfinished = unfinished.filter((other) => !isSameList(other, one));
     const isAside = await setAside(room, one.service, one.snapshot.unreadable);
-    const isDone = (await reconcile(room, one.service, one.list, one.snapshot, progress)) && isAside;
-    if (!isDone) unfinished.push({ ...one, isMarked: false });
-    else if (!one.isMarked) await markReconciled(room, one.service.id, one.list, one.snapshot);
+    const againMs = await reconcile(room, one.service, one.list, one.snapshot, progress);
+    if (againMs !== undefined || !isAside) {
+      const notBeforeMs = clock.monotonicMs() + (isAside ? (againMs ?? 0) : 0);
+      unfinished.push({ ...one, isMarked: false, notBeforeMs });
+    } else if (!one.isMarked) await markReconciled(room, one.service.id, one.list, one.snapshot);
   }
 
   async function listsInTurn(service: SiteService): Promise<readonly WorklistName[]> {
@@ -185,7 +190,9 @@ export function createIntake(options: IntakeOptions): Intake {
 
   /** All at the same time: a list of thousands keeps no other from having its turn; the pace shares turns out in order. */
   async function finishAll(): Promise<void> {
-    await Promise.all(unfinished.map((one) => (closing.signal.aborted ? undefined : finish(one))));
+    const nowMs = clock.monotonicMs();
+    const due = unfinished.filter(({ notBeforeMs = nowMs }) => notBeforeMs <= nowMs);
+    await Promise.all(due.map((one) => (closing.signal.aborted ? undefined : finish(one))));
   }
 
   /** Files that were not to be had, summaries that are missing, referrals that left their lists (architecture 6). */

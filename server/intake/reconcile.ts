@@ -1,7 +1,7 @@
 import { MAPPING_VERSION, type WorklistItem, type WorklistName } from '../../mappings/index.ts';
 import { describeError, parseUbrn, type SiteService, type Ubrn } from '../core/index.ts';
 import { itemHash } from '../landing/index.ts';
-import { bring, priorityOf, type Wanted } from './bring.ts';
+import { type Brought, bring, priorityOf, type Wanted } from './bring.ts';
 import { oldestOf, type Snapshot } from './lists.ts';
 import type { Progress } from './progress.ts';
 import type { IntakeRoom } from './room.ts';
@@ -13,7 +13,7 @@ const SLOT_ISSUE_MS = 24 * 3_600_000;
 
 /**
  * Deals with each difference between a complete worklist and the store: what is new or changed is brought in, what has
- * left is read again and settled. True: nothing has to be tried again.
+ * left is read again and settled. Answers in how many ms something has to be tried again; undefined: nothing.
  * Source: I-10, 1.8; architecture 5
  */
 export async function reconcile(
@@ -22,7 +22,7 @@ export async function reconcile(
   list: WorklistName,
   snapshot: Snapshot,
   progress: Progress,
-): Promise<boolean> {
+): Promise<number | undefined> {
   const changed = [...snapshot.items.values()].filter((item) => !isUnchanged(room, item));
   const left = leftOf(room, service, list, snapshot);
   const want = (ubrn: Ubrn) => wantedOf(room, ubrn, service.id, snapshot);
@@ -30,14 +30,21 @@ export async function reconcile(
   const ordered = wanted.toSorted((a, b) => urgency(a) - urgency(b));
   const key = `${service.id}.${list}`;
   progress.begin(key, ordered.length, !room.lists.wasReconciled(service.id, list));
-  let isDone = true;
+  let againMs: number | undefined;
+  const tryAgainIn = (ms: number) => {
+    againMs = Math.min(againMs ?? ms, ms);
+  };
   await eachOf(ordered, PARALLEL, async ({ ubrn }) => {
+    const isWaiting = room.refused.leftMs(ubrn) > 0;
     // As the lists say by now: thousands may have been before it.
-    if (!room.signal.aborted && !(await bringSafely(room, want(ubrn)))) isDone = false;
-    if (room.signal.aborted) isDone = false;
-    else progress.advance(key);
+    const brought = room.signal.aborted || isWaiting ? undefined : await bringSafely(room, want(ubrn));
+    if (room.signal.aborted) return tryAgainIn(0);
+    progress.advance(key);
+    if (brought?.kind === 'refused') room.refused.extend(ubrn);
+    else if (brought?.kind === 'landed' || brought?.kind === 'settled') return room.refused.end(ubrn);
+    tryAgainIn(room.refused.leftMs(ubrn));
   });
-  return isDone;
+  return againMs;
 }
 
 /** Entries that e-RS sent in a form that cannot be read are kept aside, with an alert (K1). True: all are kept. */
@@ -79,13 +86,12 @@ const wantedOf = (room: IntakeRoom, ubrn: Ubrn, service: string, snapshot: Snaps
 };
 
 /** One bad referral never stops the others: a defect is logged, and the referral tried again. */
-export async function bringSafely(room: IntakeRoom, wanted: Wanted): Promise<boolean> {
+export async function bringSafely(room: IntakeRoom, wanted: Wanted): Promise<Brought | undefined> {
   try {
-    const brought = await bring(room, wanted);
-    return brought.kind !== 'again';
+    return await bring(room, wanted);
   } catch (error: unknown) {
     room.log.error('intake.referral.failed', { ...describeError(error) });
-    return false;
+    return undefined;
   }
 }
 

@@ -3,6 +3,7 @@ import type { Alerts, Budget, Clock, ErsClient, Log, SiteService, Store, Turns }
 import type { Landing } from '../landing/index.ts';
 import type { Lists } from './lists.ts';
 import type { Seen } from './seen.ts';
+import type { Waits } from './waits.ts';
 
 /** What the intake room is built from. */
 export interface IntakeOptions {
@@ -33,8 +34,10 @@ export interface IntakeRoom extends IntakeOptions {
   readonly lists: Lists;
   /** What the worklists ever named. */
   readonly seen: Seen;
-  /** Aborts when the room is closing: what has not begun is left for the next start. */
   /** `{service}.{list}` of the polls that this engine has spent. */
   readonly spent: Set<string>;
+  /** Listed referrals that e-RS refused to show for want of authorisation, and when they are asked for again. */
+  readonly refused: Waits;
+  /** Aborts when the room is closing: what has not begun is left for the next start. */
   readonly signal: AbortSignal;
 }

@@ -245,7 +245,7 @@ describe('quarantine', () => {
     await using ward = await startWard({ services: [DIRECT] });
     const first = await ward.create({ kind: 'booked-direct', service: DIRECT });
     const second = await ward.create({ kind: 'booked-direct', service: DIRECT });
-    await ward.fault({ endpoint: 'A005', kind: 'status', status: 403, times: 1 });
+    await ward.fault({ endpoint: 'A005', kind: 'status', status: 422, times: 1 });
     await ward.intake.runOnce();
     expect(ward.alerts()).toContain('referral-quarantined');
     expect(await ward.all<Task>('Task')).toHaveLength(1);
@@ -286,11 +286,11 @@ describe('quarantine', () => {
       around: (store) => refusing(store, (entries) => isRefusing && JSON.stringify(entries).includes('ers-quarantine')),
     });
     await ward.create({ kind: 'booked-direct', service: DIRECT });
-    await ward.fault({ endpoint: 'A005', kind: 'status', status: 403, times: 1 });
+    await ward.fault({ endpoint: 'A005', kind: 'status', status: 422, times: 1 });
     await ward.intake.runOnce();
     isRefusing = false;
     await ward.restart();
-    await ward.fault({ endpoint: 'A005', kind: 'status', status: 403, times: 1 });
+    await ward.fault({ endpoint: 'A005', kind: 'status', status: 422, times: 1 });
     await ward.intake.runOnce();
     expect(ward.alerts()).toContain('referral-quarantined');
     expect(ward.landing.quarantined()).toHaveLength(1);
@@ -299,13 +299,66 @@ describe('quarantine', () => {
   test('K1: one in quarantine is tried again at every poll, although the list says what it said', async () => {
     await using ward = await startWard({ services: [DIRECT] });
     await ward.create({ kind: 'booked-direct', service: DIRECT });
-    await ward.fault({ endpoint: 'A005', kind: 'status', status: 403, times: 1 });
+    await ward.fault({ endpoint: 'A005', kind: 'status', status: 422, times: 1 });
     await ward.intake.runOnce();
     expect(await ward.all<Task>('Task')).toEqual([]);
     await ward.intake.runOnce();
     expect(await ward.all<Task>('Task')).toHaveLength(1);
     expect(ward.landing.quarantined()).toEqual([]);
   });
+
+  const REFUSED = [
+    ['the application, by 401', { endpoint: 'A005', kind: 'status', status: 401, times: 4 }],
+    ['the application, by 403', { endpoint: 'A005', kind: 'status', status: 403, times: 2 }],
+  ] as const;
+
+  test.each(REFUSED)(
+    'K1 E-7: one that is not shown because e-RS refuses %s, is not kept aside for that, and lands minutes later without another poll',
+    async (_whom, fault) => {
+      await using ward = await startWard({ services: [DIRECT], pollsPerDay: 1 });
+      await ward.create({ kind: 'booked-direct', service: DIRECT });
+      await ward.fault(fault);
+      await ward.intake.runOnce();
+      await ward.newCalls();
+      await ward.intake.runOnce();
+      expect(await ward.newCalls()).not.toContain('A005');
+      for (let minutes = 0; minutes < 8; minutes += 1) {
+        expect(ward.landing.quarantined()).toEqual([]);
+        ward.advance(MINUTE);
+        await ward.intake.runOnce();
+      }
+      expect(await ward.all<Task>('Task')).toHaveLength(1);
+      expect(ward.alerts()).toEqual([]);
+      expect(await ward.newCalls()).not.toContain('A008');
+    },
+  );
+
+  test('K1: one that e-RS refuses for longer is kept aside with an alert, is asked for at growing intervals all the same, and lands as soon as it may', async () => {
+    await using ward = await startWard({ services: [DIRECT], pollsPerDay: 1 });
+    const ubrn = await ward.create({ kind: 'booked-direct', service: DIRECT });
+    const other = await ward.create({ kind: 'booked-direct', service: DIRECT });
+    await ward.fault({ endpoint: 'A005', kind: 'status', status: 403, times: 1_000, ubrn });
+    await ward.intake.runOnce();
+    expect(await ward.tasksOf(other)).toHaveLength(1);
+    await ward.newCalls();
+    const pass = async (hours: number) => {
+      for (let minutes = 0; minutes < hours * 60; minutes += 5) {
+        ward.advance(5 * MINUTE);
+        await ward.intake.runOnce();
+      }
+    };
+    await pass(4);
+    expect(ward.landing.quarantined()).toEqual([{ service: DIRECT, ubrn }]);
+    expect(ward.alerts()).toEqual(['referral-quarantined']);
+    const asked = (await ward.newCalls()).filter((endpoint) => endpoint === 'A005').length;
+    expect(asked).toBeGreaterThan(4);
+    expect(asked).toBeLessThan(10);
+    await ward.control('DELETE', 'faults');
+    await pass(1.1);
+    expect(await ward.tasksOf(ubrn)).toHaveLength(1);
+    expect(ward.landing.quarantined()).toEqual([]);
+    expect(ward.alerts()).toEqual([]);
+  }, 30_000);
 
   test('K2: a related referral is kept too, with its own documents and without a review', async () => {
     await using ward = await startWard({ services: [DIRECT] });

@@ -65,7 +65,7 @@ describe('seen = open + decided + explained', () => {
     await using post = await startPost({ services: [DIRECT] });
     const { ward } = post;
     const ubrn = await ward.create({ kind: 'booked-direct', service: DIRECT });
-    await ward.fault({ endpoint: 'A005', kind: 'status', status: 403, times: 1 });
+    await ward.fault({ endpoint: 'A005', kind: 'status', status: 422, times: 1 });
     await ward.intake.runOnce();
     const account = await post.account();
     expect(account.balances).toBe(true);

@@ -79,7 +79,7 @@ describe('the account does not balance', () => {
     await using post = await startPost({ services: [DIRECT] });
     const { ward } = post;
     const ubrn = await ward.create({ kind: 'booked-direct', service: DIRECT });
-    await ward.fault({ endpoint: 'A005', kind: 'status', status: 403, times: 1 });
+    await ward.fault({ endpoint: 'A005', kind: 'status', status: 422, times: 1 });
     await ward.intake.runOnce();
     expect((await post.account()).balances).toBe(true);
     await post.remove('ers-quarantine');

@@ -130,7 +130,7 @@ describe('the whole product', () => {
 
   test('P1: a referral in quarantine is named by its UBRN in the report, and by the command only when it is asked to', async () => {
     await using world = await startWorld({ referrals: 0 });
-    await world.control('POST', 'faults', { endpoint: 'A005', kind: 'status', status: 403, times: 1000 });
+    await world.control('POST', 'faults', { endpoint: 'A005', kind: 'status', status: 422, times: 1000 });
     const [ubrn = ''] = await refer(world, 1);
     const report = await reportFrom(world);
     expect(exceptionsOf(report)).toMatchObject([
