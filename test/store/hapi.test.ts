@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { setTimeout as passed } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Patient } from '@medplum/fhirtypes';
@@ -307,6 +308,24 @@ describe('what stands in URLs', () => {
     await store.openBinary('b');
     const expected = `Basic ${Buffer.from('ers:hush').toString('base64')}`;
     expect(gateway.received.map(({ headers }) => headers.authorization)).toEqual([expected, expected, expected]);
+  });
+
+  test('a file that a proxy sends on in chunks comes without a size, and not with one that is no number', async () => {
+    gateway.answer = (_request, response) => {
+      response.writeHead(200, { ETag: 'W/"1"', 'Content-Type': 'application/pdf' });
+      response.write('by');
+      setTimeout(() => response.end('tes'), 10);
+    };
+    const store = connect();
+    const opened = await store.openBinary('b');
+    if (!opened.ok) throw new Error(opened.code);
+    expect(opened.value).not.toHaveProperty('size');
+    expect(await text(opened.value.stream)).toBe('bytes');
+    gateway.answer = saying(200, 'bytes', { ETag: 'W/"1"', 'Content-Type': 'application/pdf' });
+    const sized = await store.openBinary('b');
+    if (!sized.ok) throw new Error(sized.code);
+    expect(sized.value.size).toBe(5);
+    expect(await text(sized.value.stream)).toBe('bytes');
   });
 
   test('a file whose source breaks is never ended on the wire, so the server keeps nothing', async () => {

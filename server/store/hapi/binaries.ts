@@ -5,7 +5,7 @@ import type { StoredBinary, StoreResult } from '../../core/index.ts';
 import { failure } from '../fhir/outcome.ts';
 import { Meter } from '../remote/meter.ts';
 import { isTurnedAway } from '../remote/quiet.ts';
-import { headerOf } from '../remote/recorder.ts';
+import { headerOf, sizeOf } from '../remote/recorder.ts';
 import { unknownOutcome } from '../remote/wire.ts';
 import type { HapiWire } from './client.ts';
 import { refusalOf } from './refusals.ts';
@@ -87,7 +87,7 @@ export async function openBinary(wire: HapiWire, id: string) {
       value: {
         id,
         contentType: headerOf(heard, 'content-type') ?? 'application/octet-stream',
-        size: Number(headerOf(heard, 'content-length')),
+        ...sizeOf(heard),
         stream: stream as Readable,
         lastUpdated: new Date(Number.isNaN(modified) ? 0 : modified).toISOString(),
         versionId,

@@ -5,7 +5,7 @@ import type { OpenBinary, StoredBinary, StoreFailure, StoreResult } from '../../
 import { failure } from '../fhir/outcome.ts';
 import { Meter } from '../remote/meter.ts';
 import { isTurnedAway } from '../remote/quiet.ts';
-import { headerOf } from '../remote/recorder.ts';
+import { sizeOf } from '../remote/recorder.ts';
 import { unknownOutcome } from '../remote/wire.ts';
 import type { MedplumWire } from './client.ts';
 import { refusalOf } from './refusals.ts';
@@ -85,10 +85,6 @@ async function send(
 const typeOf = (contentType: string): string =>
   contentType.trim().toLowerCase() === 'application/fhir+json' ? `${contentType.trim()}; charset=utf-8` : contentType;
 
-/** Medplum 5.1.29 streams a file without saying its length; what stands in front of it may. */
-const sizeOf = (length: string | undefined): { size?: number } =>
-  length === undefined || !/^\d+$/.test(length) ? {} : { size: Number(length) };
-
 const refused = (status: number, body: unknown): StoreFailure =>
   refusalOf({ status, body, header: () => undefined }, 'Binary');
 
@@ -123,7 +119,8 @@ export async function openBinary(wire: MedplumWire, id: string): Promise<StoreRe
       value: {
         id,
         contentType: stored.contentType,
-        ...sizeOf(headerOf(heard, 'content-length')),
+        // Medplum 5.1.29 streams a file without saying its length; what stands in front of it may.
+        ...sizeOf(heard),
         stream: answer.body as Readable,
         lastUpdated,
         versionId,

@@ -23,6 +23,12 @@ export function headerOf({ headers }: Heard, name: string): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
+/** The length of a file that is coming; nothing where it is not said, as by a proxy that sends it in chunks. */
+export function sizeOf(heard: Heard): { size?: number } {
+  const length = headerOf(heard, 'content-length');
+  return length === undefined || !/^\d+$/.test(length) ? {} : { size: Number(length) };
+}
+
 class Ear extends DecoratorHandler {
   readonly #inner: Dispatcher.DispatchHandler;
   readonly #heard: Heard;
