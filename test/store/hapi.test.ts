@@ -328,6 +328,19 @@ describe('what stands in URLs', () => {
     expect(await text(sized.value.stream)).toBe('bytes');
   });
 
+  test('a file that came whole and that nobody reads (HEAD, 304) is given back, and its line too', async () => {
+    gateway.answer = saying(200, 'bytes', { ETag: 'W/"1"', 'Content-Type': 'application/pdf' });
+    const store = connect({ limits: { parallel: 1 } });
+    for (let files = 0; files < 3; files++) {
+      const opened = await store.openBinary('b');
+      if (!opened.ok) throw new Error(opened.code);
+      // All bytes are there: only now is undici's error nobody's.
+      await passed(50);
+      await new Promise((resolve) => opened.value.stream.destroy().once('close', resolve));
+    }
+    expect(gateway.received).toHaveLength(3);
+  });
+
   test('a file whose source breaks is never ended on the wire, so the server keeps nothing', async () => {
     const broken = Readable.from(
       (async function* () {

@@ -5,7 +5,7 @@ import type { StoredBinary, StoreResult } from '../../core/index.ts';
 import { failure } from '../fhir/outcome.ts';
 import { Meter } from '../remote/meter.ts';
 import { isTurnedAway } from '../remote/quiet.ts';
-import { headerOf, sizeOf } from '../remote/recorder.ts';
+import { bear, headerOf, sizeOf } from '../remote/recorder.ts';
 import { unknownOutcome } from '../remote/wire.ts';
 import type { HapiWire } from './client.ts';
 import { refusalOf } from './refusals.ts';
@@ -81,6 +81,7 @@ export async function openBinary(wire: HapiWire, id: string) {
         return failure('unavailable', 'The store does not give the file now');
       return refusalOf(answered(answer.statusCode), 'Binary');
     }
+    bear(stream);
     stream.once('close', done);
     return {
       ok: true as const,

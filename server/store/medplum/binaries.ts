@@ -5,7 +5,7 @@ import type { OpenBinary, StoredBinary, StoreFailure, StoreResult } from '../../
 import { failure } from '../fhir/outcome.ts';
 import { Meter } from '../remote/meter.ts';
 import { isTurnedAway } from '../remote/quiet.ts';
-import { sizeOf } from '../remote/recorder.ts';
+import { bear, sizeOf } from '../remote/recorder.ts';
 import { unknownOutcome } from '../remote/wire.ts';
 import type { MedplumWire } from './client.ts';
 import { refusalOf } from './refusals.ts';
@@ -112,6 +112,7 @@ export async function openBinary(wire: MedplumWire, id: string): Promise<StoreRe
         ? refused(answer.statusCode, undefined)
         : failure('unavailable', 'The store does not give the file now');
     }
+    bear(answer.body);
     answer.body.once('close', done);
     const { versionId, lastUpdated } = stored.meta;
     return {

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { DecoratorHandler, type Dispatcher } from 'undici';
 
 /** What was heard of one request, whatever the client library above makes of it. */
@@ -28,6 +29,12 @@ export function sizeOf(heard: Heard): { size?: number } {
   const length = headerOf(heard, 'content-length');
   return length === undefined || !/^\d+$/.test(length) ? {} : { size: Number(length) };
 }
+
+/**
+ * Lets a file be given back unread (HEAD, 304): undici calls that an error of the stream, and one without a listener ends
+ * the process. Whoever reads hears of it all the same.
+ */
+export const bear = (stream: Readable): void => void stream.on('error', () => undefined);
 
 class Ear extends DecoratorHandler {
   readonly #inner: Dispatcher.DispatchHandler;
