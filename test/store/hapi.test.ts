@@ -224,11 +224,27 @@ describe("the store's own back-pressure", () => {
     expect([reads.every(({ ok }) => ok), most]).toEqual([true, 2]);
 
     gateway.answer = hanging;
-    // A file has longer than a call: its place is not free before the call's time is over.
-    const crowded = connect({ limits: { callMs: 200, fileMs: 2_000, parallel: 1 } });
-    const file = crowded.putBinary(Readable.from([Buffer.from('x')]), { contentType: 'text/plain' });
-    expect(await crowded.create(patient)).toMatchObject({ ok: false, code: 'unavailable' });
+    // A file has longer than a call: its place is not free before the time of the next one is over.
+    const crowded = connect({ limits: { callMs: 200, fileMs: 2_000, files: 1 } });
+    const put = () => crowded.putBinary(Readable.from([Buffer.from('x')]), { contentType: 'text/plain' });
+    const file = put();
+    expect(await put()).toMatchObject({ ok: false, code: 'unavailable' });
     expect(await file).toMatchObject({ ok: false, code: 'unknown-outcome' });
+  });
+
+  test('readers of files, however slow, hold up no call: files have places of their own', async () => {
+    const isFile = ({ path }: Received) => path.includes('Binary');
+    gateway.answer = (request, response) => {
+      if (!isFile(request)) return saying(200, stored)(request, response);
+      response.writeHead(200, { ETag: 'W/"1"', 'Content-Type': 'application/pdf' });
+      response.write('slow');
+    };
+    const store = connect({ limits: { parallel: 2, files: 2, callMs: 300 } });
+    const opened = await Promise.all(['a', 'b', 'c'].map((id) => store.openBinary(id)));
+    expect(opened.map(({ ok }) => ok).toSorted()).toEqual([false, true, true]);
+    const reads = await Promise.all(['a', 'b', 'c'].map((id) => store.read('Patient', id)));
+    expect(reads.every(({ ok }) => ok)).toBe(true);
+    for (const one of opened) if (one.ok) one.value.stream.destroy();
   });
 
   test('409 without a precondition of ours is another writer in the way: it is tried again', async () => {
@@ -330,7 +346,7 @@ describe('what stands in URLs', () => {
 
   test('a file that came whole and that nobody reads (HEAD, 304) is given back, and its line too', async () => {
     gateway.answer = saying(200, 'bytes', { ETag: 'W/"1"', 'Content-Type': 'application/pdf' });
-    const store = connect({ limits: { parallel: 1 } });
+    const store = connect({ limits: { files: 1 } });
     for (let files = 0; files < 3; files++) {
       const opened = await store.openBinary('b');
       if (!opened.ok) throw new Error(opened.code);

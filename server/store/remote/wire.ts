@@ -41,6 +41,8 @@ export interface WireOptions {
 export interface WireLimits {
   /** Calls that are under way at one time; the others wait for their turn. */
   readonly parallel: number;
+  /** Files that are under way at one time, beside the calls: a slow reader holds one for minutes. */
+  readonly files: number;
   /** A call in all, its waiting and repeats included. */
   readonly callMs: number;
   /** A file, up or down. */
@@ -50,7 +52,14 @@ export interface WireLimits {
   /** A request for a token; shorter than a call, which may have to wait for two. */
   readonly tokenMs: number;
 }
-const LIMITS: WireLimits = { parallel: 32, callMs: 30_000, fileMs: 600_000, attempts: 4, tokenMs: 10_000 };
+const LIMITS: WireLimits = {
+  parallel: 32,
+  files: 16,
+  callMs: 30_000,
+  fileMs: 600_000,
+  attempts: 4,
+  tokenMs: 10_000,
+};
 
 /** The connection to one FHIR server, through a client library `C`. */
 export interface Wire<C> {
@@ -98,13 +107,14 @@ export interface Library<C> {
   answerIn(error: unknown): { readonly body: unknown } | undefined;
 }
 
-/** One pool of connections, one queue, one deadline a call. */
+/** One pool of connections, a queue for calls and one for files, one deadline a call. */
 export function openLine<C>(options: WireOptions, library: Library<C>): Wire<C> {
   const { baseUrl, clock, random } = options;
   const limits = { ...LIMITS, ...options.limits };
   // The injected clock keeps the only deadlines; half of Jetty's idle time, so that it is we who close.
   const agent = new Agent({
-    connections: limits.parallel,
+    // A token is asked for by whoever has a place already.
+    connections: limits.parallel + limits.files + 1,
     pipelining: 1,
     allowH2: false,
     keepAliveTimeout: 10_000,
@@ -113,12 +123,13 @@ export function openLine<C>(options: WireOptions, library: Library<C>): Wire<C> 
     bodyTimeout: 0,
   });
   const { client } = library;
-  const places = new Places(limits.parallel);
+  const calls = new Places(limits.parallel);
+  const files = new Places(limits.files);
   const quiet = new Quiet(clock);
   const heed = (heard: Heard) => quiet.heed(heard);
 
   /** Waits for the end of the quiet and for a place; false when that does not come in time. */
-  async function waitForTurn(endsAtMs: number): Promise<boolean> {
+  async function waitForTurn(places: Places, endsAtMs: number): Promise<boolean> {
     const quietMs = quiet.leftMs();
     if (quietMs > endsAtMs - clock.monotonicMs()) return false;
     if (quietMs > 0) await clock.sleep(quietMs);
@@ -135,8 +146,8 @@ export function openLine<C>(options: WireOptions, library: Library<C>): Wire<C> 
   const entry = library.entry({ dispatcher: agent, withinMs: limits.tokenMs, heed });
 
   /** A turn, and what lets us in: whoever waits for a token has no use for the time after that. */
-  async function takeTurn(endsAtMs: number): Promise<StoreResult<Headers>> {
-    if (!(await waitForTurn(endsAtMs))) return tooLate();
+  async function takeTurn(places: Places, endsAtMs: number): Promise<StoreResult<Headers>> {
+    if (!(await waitForTurn(places, endsAtMs))) return tooLate();
     const deadline = startDeadline(clock, endsAtMs - clock.monotonicMs());
     const entered = (await Promise.race([entry.headers(), deadline.over])) ?? tooLate();
     deadline.end();
@@ -180,7 +191,7 @@ export function openLine<C>(options: WireOptions, library: Library<C>): Wire<C> 
       return { heard, answer: { status, body: body.value as B, header: (name) => headerOf(heard, name) } };
     } finally {
       deadline.end();
-      places.leave();
+      calls.leave();
     }
   }
 
@@ -195,7 +206,7 @@ export function openLine<C>(options: WireOptions, library: Library<C>): Wire<C> 
     /** Whatever the last attempt came to, an earlier one may have been carried out. */
     const failed = (failure: StoreFailure): StoreFailure => (mayBeDone ? unknownOutcome : failure);
     for (let attempt = 1; ; attempt++) {
-      const entered = await takeTurn(endsAtMs);
+      const entered = await takeTurn(calls, endsAtMs);
       if (!entered.ok) return failed(entered);
       const { heard, answer } = await sendOnce<B>(send, { ...headers, ...entered.value }, endsAtMs);
       if (answer?.status === 401 && !isRenewed && entry.renewable(entered.value)) {
@@ -221,13 +232,13 @@ export function openLine<C>(options: WireOptions, library: Library<C>): Wire<C> 
     ask,
     heed,
     async enter() {
-      const entered = await takeTurn(clock.monotonicMs() + limits.callMs);
+      const entered = await takeTurn(calls, clock.monotonicMs() + limits.callMs);
       if (!entered.ok) return entered;
-      places.leave();
+      calls.leave();
       return { ok: true, value: undefined };
     },
     async openLine() {
-      const entered = await takeTurn(clock.monotonicMs() + limits.callMs);
+      const entered = await takeTurn(files, clock.monotonicMs() + limits.callMs);
       if (!entered.ok) return entered;
       const headers = entered.value;
       const { dispatcher, heard } = recorded(agent);
@@ -239,7 +250,7 @@ export function openLine<C>(options: WireOptions, library: Library<C>): Wire<C> 
         // A file is not sent twice, but the next call shows something else.
         if (heard.status === 401) entry.renewable(headers);
         deadline.end();
-        places.leave();
+        files.leave();
       };
       return { ok: true, value: { dispatcher, heard, headers, signal: deadline.signal, done } };
     },
