@@ -101,11 +101,13 @@ function report(end: CopyEnd, { say, complain }: Pick<Call, 'say' | 'complain'>)
       return 1;
     case 'target-in-use':
       complain(
-        'An engine has worked on the target: what it holds is newer, and is not written over. Name an empty store.',
+        'An engine has worked on the target, or was started on it meanwhile: what it holds is newer, and is not written over. Name an empty store.',
       );
       return 1;
     case 'different':
-      complain(`${end.places.length} resources or files are not the same in both stores:\n${named(end.places)}`);
+      complain(
+        `${end.places.length} resources or files are not the same in both stores. ${whatToDo(end.onlyThere.length)}\n${named(end.places)}`,
+      );
       return 1;
     case 'failed':
       complain(
@@ -114,6 +116,11 @@ function report(end: CopyEnd, { say, complain }: Pick<Call, 'say' | 'complain'>)
       return 1;
   }
 }
+
+const whatToDo = (onlyThere: number): string =>
+  onlyThere > 0
+    ? `${onlyThere} of them the target alone holds: they are not of this installation, or it has deleted them since an earlier call. Name an empty store.`
+    : 'Somebody wrote to one of the stores meanwhile: end that, and call it again.';
 
 const wordsOf = ({ code, outcome }: StoreFailure): string => outcome?.issue?.[0]?.details?.text ?? code;
 

@@ -187,9 +187,14 @@ const shown = (name: string): string => (/^[A-Za-z_][A-Za-z_:.-]{0,80}$/.test(na
 
 const TEN_DIGITS = /(?<!\d)\d{3}[ -]?\d{3}[ -]?\d{4}(?!\d)/g;
 
+/** One logical id in 850 has digits in it that would pass for an NHS number. */
+const UUID = /\b[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}\b/gi;
+
 /** Whether an NHS number stands anywhere in a value: it is one, whatever parameter it was put into. */
 const holdsNhsNumber = (value: string): boolean =>
-  [...value.matchAll(TEN_DIGITS)].some(([digits]) => hasValidCheckDigit(digits.replace(/\D/g, '')));
+  [...value.replaceAll(UUID, ' ').matchAll(TEN_DIGITS)].some(([digits]) =>
+    hasValidCheckDigit(digits.replace(/\D/g, '')),
+  );
 
 const PERSONAL: ReadonlySet<string> = new Set([
   'address',

@@ -405,9 +405,9 @@ describe('an NHS number in a parameter that is none of a patient’s identifier 
     },
   );
 
-  test('ten digits without the check digit of one, and a UBRN, are links as before', async () => {
+  test('ten digits without the check digit of one, a UBRN, and a logical id that has such digits, are links as before', async () => {
     await using world = await startFacade({ refuseIdentifiersInUrls: true });
-    for (const value of ['9990000019', '000049730001']) {
+    for (const value of ['9990000019', '000049730001', 'c0ffee00-0999-4000-8018-a9990000018b']) {
       const { status, body } = await request(world.url).get(`/fhir/R4/Task?_id=${value}`);
       expect([status, body.link[0].url]).toEqual([200, expect.stringContaining(value)]);
     }
