@@ -200,12 +200,28 @@ describe("the store's own back-pressure", () => {
   });
 
   test('a wait that is longer than the call is passed on, and nobody else asks meanwhile', async () => {
-    gateway.answer = saying(429, '', { 'Retry-After': '3600' });
+    gateway.answer = saying(429, '', { 'Retry-After': '240' });
     const store = connect();
-    expect(await store.read('Patient', 'a')).toMatchObject({ code: 'unavailable', retryAfterMs: 3_600_000 });
+    expect(await store.read('Patient', 'a')).toMatchObject({ code: 'unavailable', retryAfterMs: 240_000 });
     const second = await store.read('Patient', 'b');
     expect(second).toMatchObject({ ok: false, code: 'unavailable', retryAfterMs: expect.any(Number) });
     expect(gateway.received).toHaveLength(1);
+  });
+
+  test.each([
+    ['86400', 'seconds'],
+    ['Fri, 31 Dec 2100 23:59:59 GMT', 'a date'],
+  ])('a wait of %s (%s) is one of five minutes: then the store is asked again', async (value) => {
+    let nowMs = 0;
+    const clock: Clock = { ...systemClock, monotonicMs: () => nowMs };
+    gateway.answer = inTurn(saying(429, '', { 'Retry-After': value }), saying(200, stored));
+    const store = connect({ clock });
+    expect(await store.read('Patient', 'a')).toMatchObject({ code: 'unavailable', retryAfterMs: 300_000 });
+    nowMs = 250_000;
+    expect(await store.read('Patient', 'a')).toMatchObject({ code: 'unavailable', retryAfterMs: 50_000 });
+    nowMs = 300_000;
+    expect(await store.read('Patient', 'a')).toMatchObject({ ok: true });
+    expect(gateway.received).toHaveLength(2);
   });
 
   test('no more calls are under way than there are places; the others come in their turn, or not at all', async () => {

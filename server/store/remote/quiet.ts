@@ -1,6 +1,9 @@
 import type { Clock } from '../../core/index.ts';
 import { type Heard, headerOf } from './recorder.ts';
 
+/** However long a server wants to be left alone, it is asked again by then: one wrong header must not close it for a day. */
+const MOST_MS = 300_000;
+
 /** How long a server wants to be left alone: what it says to one call goes for all. */
 export class Quiet {
   readonly #clock: Clock;
@@ -11,11 +14,12 @@ export class Quiet {
     this.#clock = clock;
   }
 
-  /** What an answer says of the calls to come; undefined: nothing. */
+  /** What an answer says of the calls to come, five minutes at most; undefined: nothing. */
   heed(heard: Heard): number | undefined {
     if (!isBusy(heard)) return undefined;
-    const afterMs =
+    const saidMs =
       retryAfterMs(headerOf(heard, 'retry-after'), this.#clock.now()) ?? rateLimitMs(headerOf(heard, 'ratelimit'));
+    const afterMs = saidMs === undefined ? undefined : Math.min(saidMs, MOST_MS);
     if (afterMs !== undefined) this.#untilMs = Math.max(this.#untilMs, this.#clock.monotonicMs() + afterMs);
     return afterMs;
   }
