@@ -312,6 +312,25 @@ describe('what stands in URLs, and pages', () => {
   });
 });
 
+describe('what a limit of Medplum is called', () => {
+  const refusing = (text: string) =>
+    json(400, { ...outcome, issue: [{ severity: 'error', code: 'invalid', details: { text } }] });
+
+  test('a search that leads further on than it reads is too costly, and no transaction is spoken of', async () => {
+    gateway.answer = toMembers(refusing('Search offset exceeds maximum (got 11000, max 10000)'));
+    const read = JSON.stringify(await connect().search('Task', 'status=requested'));
+    expect(read).toContain('"too-costly"');
+    expect(read).toContain('maxSearchOffset');
+    expect(read).not.toContain('transaction');
+  });
+
+  test('a transaction that is too large is called that', async () => {
+    gateway.answer = toMembers(refusing('Transaction contains more entries than strict isolation allows'));
+    const written = await connect().transaction([{ kind: 'create', resource: patient }]);
+    expect(JSON.stringify(written)).toContain('more entries or bytes');
+  });
+});
+
 describe('the probe', () => {
   test('a secret that is wrong: it says so', async () => {
     gateway.answerToken = json(400, outcome);

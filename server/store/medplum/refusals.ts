@@ -20,6 +20,11 @@ export function refusalOf({ status, body }: Answer, type: string): StoreFailure 
       'invalid',
       'A reference leads to a resource that is not here: create it first, or in the same transaction',
     );
+  if (said.includes('Search offset exceeds'))
+    return failure(
+      'too-costly',
+      'The store does not read so far on (maxSearchOffset): narrow the search, or leave _sort out',
+    );
   if (/too large|strict isolation|exceeds/i.test(said))
     return failure('invalid', 'The transaction has more entries or bytes than this server takes');
   return failure('invalid', 'The store refused the request');
