@@ -67,7 +67,7 @@ beforeAll(async () => {
   world = await startWorld({ referrals: 2 });
   for (let index = 0; index < 10; index += 1) await decideUnder(index);
   // One that stays an exception: e-RS shows it on a list, and not to us.
-  await world.control('POST', 'faults', { endpoint: 'A005', times: 1000, kind: 'status', status: 403 });
+  await world.control('POST', 'faults', { endpoint: 'A005', times: 1000, kind: 'status', status: 422 });
   await world.control('POST', 'referrals', { kind: 'booked-direct', service: '70101', nhsNumber: NHS_NUMBER });
   await world.settled();
   await world.control('DELETE', 'faults');
