@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Patient } from '@medplum/fhirtypes';
 import { type Clock, type Store, systemClock } from '../../server/core/index.ts';
 import { openHapiWire } from '../../server/store/hapi/client.ts';
+import { installSearchParameters } from '../../server/store/hapi/search-parameters.ts';
 import { connectHapi, type HapiOptions } from '../../server/store/hapi/store.ts';
 import {
   type Answerer,
@@ -423,6 +424,27 @@ describe('the probe', () => {
     const probed = await connect().probe();
     expect(probed.ok).toBe(false);
     expect(JSON.stringify(probed)).toContain(remedy);
+  });
+
+  test('a server that takes our search parameters and does not search by them is refused with the setting', async () => {
+    let nowMs = 0;
+    const clock: Clock = {
+      ...systemClock,
+      monotonicMs: () => nowMs,
+      sleep: async (ms, signal) => {
+        if (signal === undefined) nowMs += ms;
+        else await systemClock.sleep(ms, signal);
+      },
+    };
+    gateway.answer = (request, response) => {
+      const isQuestion = request.path.includes('business-status');
+      (isQuestion ? saying(400, { resourceType: 'OperationOutcome' }) : server({}))(request, response);
+    };
+    const wire = openHapiWire({ baseUrl: `${gateway.origin}/fhir`, clock, random: () => 0 });
+    const installed = await installSearchParameters(wire, [], clock);
+    await wire.close();
+    expect(JSON.stringify(installed)).toContain('hapi.fhir.supported_resource_types');
+    expect(JSON.stringify(installed)).toContain('Task?business-status:missing');
   });
 
   test('nobody there: it says so', async () => {

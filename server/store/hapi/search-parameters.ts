@@ -67,8 +67,11 @@ async function install(wire: HapiWire, { meta: _, ...definition }: SearchParamet
   );
 }
 
-const notSearchable = (question: string): StoreFailure =>
-  failure(
+/** A server that runs in several processes, or was slow to start, needs no more than time. */
+function notSearchable(question: string): StoreFailure {
+  const [type = ''] = question.split('?');
+  return failure(
     'not-supported',
-    `The store cannot search ${question.replace(/=.*$/, '')}: enable custom search parameters (hapi.fhir.default_... settings that turn them off) and restart it`,
+    `The store does not search ${question.replace(/=.*$/, '')}: leave hapi.fhir.supported_resource_types out there, or let it name SearchParameter and ${type}, and restart it; if it is so already, start us again in a minute`,
   );
+}
