@@ -316,10 +316,10 @@ describe('what a limit of Medplum is called', () => {
   const refusing = (text: string) =>
     json(400, { ...outcome, issue: [{ severity: 'error', code: 'invalid', details: { text } }] });
 
-  test('a search that leads further on than it reads is too costly, and no transaction is spoken of', async () => {
+  test('a search that leads further on than it reads is told what to do, and no transaction is spoken of', async () => {
     gateway.answer = toMembers(refusing('Search offset exceeds maximum (got 11000, max 10000)'));
     const read = JSON.stringify(await connect().search('Task', 'status=requested'));
-    expect(read).toContain('"too-costly"');
+    expect(read).toContain('leave _sort out');
     expect(read).toContain('maxSearchOffset');
     expect(read).not.toContain('transaction');
   });
@@ -332,6 +332,8 @@ describe('what a limit of Medplum is called', () => {
 });
 
 describe('the probe', () => {
+  const metadata = json(200, { resourceType: 'CapabilityStatement', fhirVersion: '4.0.1' });
+
   test('a secret that is wrong: it says so', async () => {
     gateway.answerToken = json(400, outcome);
     gateway.answer = toMembers(json(200, stored));
@@ -360,5 +362,34 @@ describe('the probe', () => {
       return json(path.includes('/Slot/') ? 403 : 404, outcome)(request, response);
     });
     expect(JSON.stringify(await connect().probe())).toContain('bars it from Slot');
+  });
+
+  test('an access policy that lets a type be read only is refused with its name', async () => {
+    gateway.answer = toMembers((request, response) => {
+      const { method, path } = request;
+      if (path.endsWith('metadata')) return metadata(request, response);
+      json(method === 'PUT' && /\/(Task|ServiceRequest)\//.test(path) ? 403 : 404, outcome)(request, response);
+    });
+    expect(JSON.stringify(await connect().probe())).toContain('bars it from ServiceRequest, Task');
+  });
+
+  test.each(['Basic', 'Binary'])('an access policy that does not let a %s be deleted is refused', async (barred) => {
+    const bytes = new Map<string, string>();
+    gateway.answer = toMembers((request, response) => {
+      const { method, path, headers, body } = request;
+      const [, , , type = '', id = ''] = path.split('/');
+      if (type === 'metadata') return metadata(request, response);
+      if (headers['if-match'] !== undefined || type === '') return json(412, outcome)(request, response);
+      if (id === '_search') return json(200, { resourceType: 'Bundle', entry: [] })(request, response);
+      if (method === 'DELETE') return json(type === barred ? 403 : 200, outcome)(request, response);
+      if (method === 'POST' && type === 'Binary') bytes.set(ID, body);
+      if (method === 'GET' && type === 'Binary' && !headers.accept?.includes('fhir'))
+        return saying(200, bytes.get(id) ?? '')(request, response);
+      if (method === 'POST' && body.includes('Patient/')) return json(400, outcome)(request, response);
+      const isThere = method === 'POST' || bytes.has(id);
+      const resource = { ...stored, resourceType: type, contentType: 'application/pdf' };
+      return json(isThere ? 201 : 404, isThere ? resource : outcome)(request, response);
+    });
+    expect(JSON.stringify(await connect().probe())).toContain(`does not let it delete a ${barred}`);
   });
 });

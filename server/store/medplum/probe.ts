@@ -7,6 +7,7 @@ import { KEPT_TYPES } from '../fhir/definitions.ts';
 import { failure } from '../fhir/outcome.ts';
 import { isBundle } from '../remote/bundles.ts';
 import { ifMatchOf } from '../remote/transaction.ts';
+import type { Answer } from '../remote/wire.ts';
 import { openBinary, putBinary } from './binaries.ts';
 import { FHIR, type MedplumWire } from './client.ts';
 import { storedOf } from './resources.ts';
@@ -20,7 +21,11 @@ const PROBE_SYSTEM = 'https://ers-fhir.example/Id/probe';
  */
 export async function probe(wire: MedplumWire): Promise<StoreResult<void>> {
   const fault =
-    (await isMedplum(wire)) ?? (await letsUsRead(wire)) ?? (await keepsPromises(wire)) ?? (await keepsFiles(wire));
+    (await isMedplum(wire)) ??
+    (await letsUsRead(wire)) ??
+    (await letsUsWrite(wire)) ??
+    (await keepsPromises(wire)) ??
+    (await keepsFiles(wire));
   return fault ?? { ok: true, value: undefined };
 }
 
@@ -47,10 +52,31 @@ async function isMedplum(wire: MedplumWire): Promise<StoreFailure | undefined> {
 /** An access policy that forgets a type would be noticed only when the first resource of that type comes. */
 async function letsUsRead(wire: MedplumWire): Promise<StoreFailure | undefined> {
   const id = randomUUID();
-  const asked = await Promise.all(
-    KEPT_TYPES.map((type) => wire.ask('read', (client, options) => client.get(client.fhirUrl(type, id), options))),
+  return whyBarred(KEPT_TYPES, (type) =>
+    wire.ask('read', (client, options) => client.get(client.fhirUrl(type, id), options)),
   );
-  const barred = KEPT_TYPES.filter((_, at) => {
+}
+
+/** Witnesses are never changed; records and files are tried for themselves. */
+const NOT_TRIED: ReadonlySet<string> = new Set(['AuditEvent', 'Provenance', 'Basic', 'Binary']);
+const CHANGED_TYPES = KEPT_TYPES.filter((type) => !NOT_TRIED.has(type));
+
+/** Medplum looks at the policy before it looks for the resource, which is not there, and would be no R4 either. */
+async function letsUsWrite(wire: MedplumWire): Promise<StoreFailure | undefined> {
+  const id = randomUUID();
+  return whyBarred(CHANGED_TYPES, (type) =>
+    wire.ask('repeatable-write', (client, options) =>
+      client.put(client.fhirUrl(type, id), { resourceType: type, id, ersFhirProbe: true }, FHIR, options),
+    ),
+  );
+}
+
+async function whyBarred(
+  types: readonly string[],
+  ask: (type: string) => Promise<StoreResult<Answer>>,
+): Promise<StoreFailure | undefined> {
+  const asked = await Promise.all(types.map(ask));
+  const barred = types.filter((_, at) => {
     const answer = asked[at];
     return answer?.ok === true && answer.value.status === 403;
   });
@@ -67,11 +93,10 @@ async function keepsPromises(wire: MedplumWire): Promise<StoreFailure | undefine
   const basic = storedOf<Basic>(made.value.body);
   if (basic === undefined)
     return broken('The store refuses to create a Basic: let the access policy of our client write it');
-  try {
-    return (await heedsVersions(wire, basic.id)) ?? (await isAtomic(wire, basic.id)) ?? (await checksReferences(wire));
-  } finally {
-    await removeBasic(wire, basic.id);
-  }
+  const fault =
+    (await heedsVersions(wire, basic.id)) ?? (await isAtomic(wire, basic.id)) ?? (await checksReferences(wire));
+  const left = await remove(wire, 'Basic', basic.id);
+  return fault ?? left;
 }
 
 const STALE = '00000000-0000-4000-8000-000000000000';
@@ -111,7 +136,7 @@ async function isAtomic(wire: MedplumWire, id: string): Promise<StoreFailure | u
   );
   if (!found.ok) return found;
   const left = isBundle(found.value.body) ? (found.value.body.entry ?? []) : undefined;
-  for (const { resource } of left ?? []) if (resource?.id !== undefined) await removeBasic(wire, resource.id);
+  for (const { resource } of left ?? []) if (resource?.id !== undefined) await remove(wire, 'Basic', resource.id);
   return [409, 412].includes(sent.value.status) && left?.length === 0
     ? undefined
     : broken('The store runs transactions as batches: add the feature transaction-bundles to its Project');
@@ -123,12 +148,22 @@ async function checksReferences(wire: MedplumWire): Promise<StoreFailure | undef
   if (!made.ok) return made;
   const stored = storedOf(made.value.body);
   if (stored === undefined) return undefined;
-  await removeBasic(wire, stored.id);
+  await remove(wire, 'Basic', stored.id);
   return broken('The store takes references that lead nowhere: set checkReferencesOnWrite of its Project to true');
 }
 
-async function removeBasic(wire: MedplumWire, id: string): Promise<void> {
-  await wire.ask('repeatable-write', (client, options) => client.delete(client.fhirUrl('Basic', id), options));
+/** Takes away what the probe wrote; the fault is that of a policy that does not let us. */
+async function remove(wire: MedplumWire, type: 'Basic' | 'Binary', id: string): Promise<StoreFailure | undefined> {
+  const removed = await wire.ask('repeatable-write', (client, options) =>
+    client.delete(client.fhirUrl(type, id), options),
+  );
+  if (!removed.ok) return removed;
+  const { status } = removed.value;
+  return status < 300 || status === 404 || status === 410
+    ? undefined
+    : broken(
+        `The access policy of our client does not let it delete a ${type}: add the interaction delete for that type`,
+      );
 }
 
 async function keepsFiles(wire: MedplumWire): Promise<StoreFailure | undefined> {
@@ -137,10 +172,8 @@ async function keepsFiles(wire: MedplumWire): Promise<StoreFailure | undefined> 
   const opened = put.ok ? await openBinary(wire, put.value.id) : put;
   if (!opened.ok) return opened.code === 'unavailable' ? opened : filesRefused;
   const back = await buffer(opened.value.stream).catch(() => Buffer.alloc(0));
-  await wire.ask('repeatable-write', (client, options) =>
-    client.delete(client.fhirUrl('Binary', opened.value.id), options),
-  );
-  return back.equals(bytes) ? undefined : filesRefused;
+  const left = await remove(wire, 'Binary', opened.value.id);
+  return back.equals(bytes) ? left : filesRefused;
 }
 
 const filesRefused = broken('The store does not give files back as they were sent: check its binary storage');

@@ -22,7 +22,7 @@ export function refusalOf({ status, body }: Answer, type: string): StoreFailure 
     );
   if (said.includes('Search offset exceeds'))
     return failure(
-      'too-costly',
+      'invalid',
       'The store does not read so far on (maxSearchOffset): narrow the search, or leave _sort out',
     );
   if (/too large|strict isolation|exceeds/i.test(said))
