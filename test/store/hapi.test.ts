@@ -299,6 +299,47 @@ describe('what HAPI does in silence', () => {
   });
 });
 
+describe('pages with more to be included than HAPI includes', () => {
+  /** Eight Patients, and so many others beside each; HAPI stops at a thousand. */
+  const crowd =
+    (each: number): Answerer =>
+    ({ path, body }, response) => {
+      const asked = new URLSearchParams(path.includes('?') ? path.slice(path.indexOf('?')) : body);
+      const from = Number(asked.get('_getpagesoffset') ?? 0);
+      const ids = [1, 2, 3, 4, 5, 6, 7, 8].slice(from, from + Number(asked.get('_count')));
+      const matches = ids.map((id) => ({ resource: { ...stored, id: `p${id}` }, search: { mode: 'match' } }));
+      const others = ids.flatMap((id) => Array.from({ length: each }, (_, at) => `${id}-${at}`)).slice(0, 1_000);
+      const includes = others.map((id) => ({
+        resource: { ...stored, resourceType: 'Task', id },
+        search: { mode: 'include' },
+      }));
+      const end = from + ids.length;
+      const url = `http://other.example/fhir?_getpages=a&_getpagesoffset=${end}&_count=${ids.length}`;
+      const link = end < 8 ? [{ relation: 'next', url }] : [];
+      saying(200, { resourceType: 'Bundle', entry: [...matches, ...includes], link })(undefined as never, response);
+    };
+  const query = '_revinclude=Task:patient&_count=6';
+
+  test('none is left out: such a page is put together from smaller ones', async () => {
+    gateway.answer = crowd(300);
+    const store = connect();
+    const first = await store.search('Patient', query);
+    if (!first.ok) throw new Error(first.code);
+    expect([first.value.matches.length, first.value.includes.length]).toEqual([6, 1_800]);
+    const second = await store.search('Patient', query, first.value.next);
+    if (!second.ok) throw new Error(second.code);
+    expect([second.value.matches.length, second.value.includes.length]).toEqual([2, 600]);
+    expect(second.value.next).toBeUndefined();
+  });
+
+  test('where one match alone has too many, the search is refused instead', async () => {
+    gateway.answer = crowd(1_200);
+    const refused = await connect().search('Patient', query);
+    expect(refused).toMatchObject({ ok: false, code: 'invalid' });
+    expect(JSON.stringify(refused)).toContain('leave the inclusion out');
+  });
+});
+
 describe('what stands in URLs', () => {
   const link = (path: string) => [{ relation: 'next', url: `http://other.example/x/fhir${path}` }];
   const page = (url: string) => ({ resourceType: 'Bundle', entry: [{ resource: stored }], link: link(url) });

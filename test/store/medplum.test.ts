@@ -312,6 +312,55 @@ describe('what stands in URLs, and pages', () => {
   });
 });
 
+describe('pages with more to be included than Medplum includes', () => {
+  const ids = [1, 2, 3, 4, 5, 6, 7, 8].map((at) => `3c1c2d3e-1f00-4a53-9a0e-8f1a54a7c10${at}`);
+  const limit = { text: 'Search with _(rev)include reached query scope limit: depth=1, results=1801' };
+  const crowd = (each: number): Answerer =>
+    toMembers(({ body, ...request }, response) => {
+      const form = new URLSearchParams(body);
+      const wanted = form.get('_id')?.split(',') ?? ids.slice(0, Number(form.get('_count')));
+      const others = form.has('_revinclude')
+        ? wanted.flatMap((id) => Array.from({ length: each }, (_, at) => `${id}-${at}`))
+        : [];
+      const answer =
+        wanted.length + others.length > 1_000
+          ? json(400, { ...outcome, issue: [{ severity: 'error', code: 'invalid', details: limit }] })
+          : json(200, {
+              resourceType: 'Bundle',
+              entry: [
+                ...wanted.map((id) => ({ resource: { ...stored, id }, search: { mode: 'match' } })),
+                ...others.map((id) => ({
+                  resource: { ...stored, resourceType: 'Task', id },
+                  search: { mode: 'include' },
+                })),
+              ],
+            });
+      answer({ body, ...request }, response);
+    });
+
+  test.each([6, 50])('a page of %i is put together from portions, and none is left out', async (count) => {
+    gateway.answer = crowd(300);
+    const store = connect();
+    let next: string | undefined;
+    const found: string[] = [];
+    let included = 0;
+    do {
+      const page = await store.search('Patient', `_revinclude=Task:patient&_count=${count}`, next);
+      if (!page.ok) throw new Error(JSON.stringify(page));
+      found.push(...page.value.matches.map(({ id }) => id));
+      included += page.value.includes.length;
+      next = page.value.next;
+    } while (next !== undefined);
+    expect([found.toSorted(), included]).toEqual([ids, 2_400]);
+  });
+
+  test('where one match alone has too many, the search is refused with what to do', async () => {
+    gateway.answer = crowd(1_200);
+    const refused = await connect().search('Patient', '_revinclude=Task:patient');
+    expect(JSON.stringify(refused)).toContain('leave the inclusion out');
+  });
+});
+
 describe('what a limit of Medplum is called', () => {
   const refusing = (text: string) =>
     json(400, { ...outcome, issue: [{ severity: 'error', code: 'invalid', details: { text } }] });

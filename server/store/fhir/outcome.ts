@@ -29,6 +29,12 @@ export function failure(code: StoreFailureCode, text: string, expression?: strin
 export const stale = (type: string): StoreFailure =>
   failure('conflict', `This ${type} is no longer at the version given: read it again`);
 
+/** A search that asks for more beside one match than a store includes. */
+export const tooManyIncluded: StoreFailure = failure(
+  'invalid',
+  'The store includes at most 1,000 resources with one match: leave the inclusion out, and search for those themselves',
+);
+
 export const binaryRefusal: StoreFailure = failure(
   'not-supported',
   'The bytes of a Binary are streamed, not sent inside JSON',

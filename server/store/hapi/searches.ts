@@ -1,6 +1,6 @@
 import type { ResourceType, SearchPage, Stored, StoreFailure, StoreResult } from '../../core/index.ts';
 import type { Parameters } from '../fhir/definitions.ts';
-import { failure } from '../fhir/outcome.ts';
+import { failure, tooManyIncluded } from '../fhir/outcome.ts';
 import { isBundle, nextQueryOf, resourcesOf } from '../remote/bundles.ts';
 import type { HapiWire } from './client.ts';
 import { hapiQuery, isPageMark, withCount } from './queries.ts';
@@ -9,6 +9,9 @@ import { storedOf } from './resources.ts';
 
 /** HAPI answers the same search from its cache for a minute, unless told not to. `no-store` would drop includes. */
 export const FRESH = { 'cache-control': 'no-cache' } as const;
+
+/** HAPI leaves out in silence what it would have to include beyond that in a page (maximumIncludesToLoadPerPage). */
+const MOST_INCLUDED = 1_000;
 
 /** A server that gives few a page is asked again, but not for ever. */
 const MAX_FILLS = 200;
@@ -35,7 +38,12 @@ export async function searchPage(
   if ('ok' in read) return read;
   if (next !== undefined && !isPageMark(next)) return failure('invalid', 'The paging token is not one of this search');
   const { parameters, count, isTotalWanted, isCountOnly, shorten } = read;
-  const first = next === undefined ? await searchFirst(wire, type, parameters) : await readOn(wire, next, count);
+  const pages = new WholePages(count);
+  const first = await pages.ask((size) =>
+    next === undefined
+      ? searchFirst(wire, type, isCountOnly ? parameters : sized(parameters, size))
+      : readOn(wire, next, size),
+  );
   if (isFailure(first)) return first;
   if (isCountOnly) {
     if (first.total === undefined) return failure('unavailable', 'The store did not count what it was asked to count');
@@ -45,7 +53,8 @@ export async function searchPage(
   const includes = new Map(first.includes.map((one) => [placeOf(one), one]));
   let mark = first.next;
   for (let fills = 0; mark !== undefined && matches.length < count && fills < MAX_FILLS; fills++) {
-    const part = await readOn(wire, mark, count - matches.length);
+    const from = mark;
+    const part = await pages.ask((size) => readOn(wire, from, Math.min(size, count - matches.length)));
     if (isFailure(part)) return part;
     matches.push(...part.matches);
     for (const one of part.includes) includes.set(placeOf(one), one);
@@ -64,6 +73,29 @@ export async function searchPage(
     },
   };
 }
+
+/** Asks for smaller pages where one may lack some of what it should include. */
+class WholePages {
+  #size: number;
+
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  async ask(send: (size: number) => Promise<Part | StoreFailure>): Promise<Part | StoreFailure> {
+    for (;;) {
+      const part = await send(this.#size);
+      if (isFailure(part) || part.includes.length < MOST_INCLUDED) return part;
+      if (part.matches.length <= 1) return tooManyIncluded;
+      this.#size = Math.ceil(part.matches.length / 2);
+    }
+  }
+}
+
+const sized = (parameters: Record<string, string[]>, size: number): Record<string, string[]> => ({
+  ...parameters,
+  _count: [String(size)],
+});
 
 /** All that meet a condition which the store itself makes up; no check, no page left out. */
 export async function allMatches(

@@ -1,5 +1,5 @@
 import type { StoreFailure } from '../../core/index.ts';
-import { failure } from '../fhir/outcome.ts';
+import { failure, tooManyIncluded } from '../fhir/outcome.ts';
 import { type Answer, unknownOutcome } from '../remote/wire.ts';
 
 /**
@@ -20,6 +20,8 @@ export function refusalOf({ status, body }: Answer, type: string): StoreFailure 
       'invalid',
       'A reference leads to a resource that is not here: create it first, or in the same transaction',
     );
+  // At a depth of five it is a circle of inclusions, which smaller pages do not end.
+  if (/query scope limit: depth=[0-4]\b/.test(said)) return tooManyIncluded;
   if (said.includes('Search offset exceeds'))
     return failure(
       'invalid',

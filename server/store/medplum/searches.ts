@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ResourceType, SearchPage, Stored, StoreFailure, StoreResult } from '../../core/index.ts';
 import type { Parameters } from '../fhir/definitions.ts';
-import { failure } from '../fhir/outcome.ts';
+import { failure, tooManyIncluded } from '../fhir/outcome.ts';
 import { parseSearch } from '../fhir/search-request.ts';
 import { subset } from '../fhir/subset.ts';
 import { isBundle, nextQueryOf, resourcesOf } from '../remote/bundles.ts';
@@ -92,13 +92,16 @@ export class MedplumSearches {
   }
 
   async #first(type: ResourceType, asked: readonly [string, string][], count: number): Promise<Opened | StoreFailure> {
-    const part = await this.#ask(type, [...sorted(asked), ['_count', String(count)]]);
+    const size: [string, string] = ['_count', String(count)];
+    const full = await this.#ask(type, [...sorted(asked), size]);
+    // With all that it includes the page is too much: what matches comes first, then a slice with that in portions.
+    const isTooMuch = full === tooManyIncluded;
+    const part = isTooMuch ? await this.#ask(type, [...sorted(asked.filter(isNoInclusion)), size]) : full;
     if (isFailure(part)) return part;
-    if (part.next === undefined && part.matches.length < count)
-      return { part, mark: undefined, total: part.matches.length };
-    const ids = await this.#scan(type, conditionsOf(asked), orderOf(asked));
+    const isAll = part.next === undefined && part.matches.length < count;
+    const ids = isAll ? [...part.ids] : await this.#scan(type, conditionsOf(asked), orderOf(asked));
     if (!Array.isArray(ids)) return ids;
-    if (ids.length <= count) return { part, mark: undefined, total: ids.length };
+    if (ids.length <= count && !isTooMuch) return { part, mark: undefined, total: ids.length };
     const id = randomUUID();
     const oldest = this.#snapshots.size >= MAX_SNAPSHOTS ? this.#snapshots.keys().next().value : undefined;
     if (oldest !== undefined) this.#snapshots.delete(oldest);
@@ -128,17 +131,32 @@ export class MedplumSearches {
     if (snapshot?.type !== type)
       return failure('gone', 'This paged search is no longer held: search again from its first page');
     const ids = snapshot.ids.slice(offset, offset + count);
-    const part = await this.#ask(type, [
-      ['_id', ids.join(',')],
-      ['_count', String(ids.length)],
-      ...asked.filter(([name]) => /^_(rev)?include/.test(name)),
-    ]);
+    const part = await this.#load(
+      type,
+      ids,
+      asked.filter((one) => !isNoInclusion(one)),
+    );
     if (isFailure(part)) return part;
     const byId = new Map(part.matches.map((one) => [one.id, one]));
     const matches = ids.flatMap((one) => byId.get(one) ?? []);
     const end = offset + ids.length;
     const mark = end < snapshot.ids.length ? `s${id}.${end}` : undefined;
     return { part: { ...part, matches }, mark, total: snapshot.ids.length };
+  }
+
+  /** Resources with what is to be included, in as many portions as Medplum's limit of a thousand entries makes of them. */
+  async #load(
+    type: ResourceType,
+    ids: readonly string[],
+    inclusions: readonly [string, string][],
+  ): Promise<Part | StoreFailure> {
+    const part = await this.#ask(type, [['_id', ids.join(',')], ['_count', String(ids.length)], ...inclusions]);
+    if (part !== tooManyIncluded || ids.length <= 1) return part;
+    const half = Math.ceil(ids.length / 2);
+    const first = await this.#load(type, ids.slice(0, half), inclusions);
+    if (isFailure(first)) return first;
+    const second = await this.#load(type, ids.slice(half), inclusions);
+    return isFailure(second) ? second : joined(first, second);
   }
 
   /**
@@ -201,6 +219,18 @@ interface Opened {
 }
 
 const isFailure = (value: object): value is StoreFailure => 'ok' in value;
+
+/** Both, each resource once, and none that matches as included. */
+function joined(first: Part, second: Part): Part {
+  const matches = [...first.matches, ...second.matches];
+  const included = new Map([...first.includes, ...second.includes].map((one) => [placeOf(one), one]));
+  for (const match of matches) included.delete(placeOf(match));
+  return { ...first, ids: [...first.ids, ...second.ids], matches, includes: [...included.values()] };
+}
+
+const placeOf = ({ resourceType, id }: Stored): string => `${resourceType}/${id}`;
+
+const isNoInclusion = ([name]: readonly [string, string]): boolean => !/^_(rev)?include/.test(name);
 
 const askedOf = (query: string): [string, string][] =>
   [...new URLSearchParams(query)].filter(([name, value]) => value !== '' && !OWN.has(name));
