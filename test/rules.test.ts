@@ -24,6 +24,16 @@ describe('docs/rules.md', () => {
     expect([...cited].filter(([rule]) => !known.has(rule))).toEqual([]);
   });
 
+  test('has a test through both doors for each rule of a decision that it lists (T-, E-)', () => {
+    const file = readFileSync(join(ROOT, 'test/dispatch/both-doors.test.ts'), 'utf8');
+    // What stands in a title, or in the row of a table of titles; a comment proves nothing.
+    const proven = new Set([...file.matchAll(/'(?:[^'\n]|\\')*'/g)].flatMap(([text]) => text.match(RULE) ?? []));
+    const rules = listed.flatMap(([, rule = '']) => (/^[TE]-/.test(rule) ? [rule] : []));
+    expect(rules.length).toBeGreaterThan(30);
+    const isGroup = (rule: string) => rules.some((other) => other !== rule && other.replace(/[a-z]$/, '') === rule);
+    expect(rules.filter((rule) => !proven.has(rule) && !(rule === 'E-9' && isGroup(rule)))).toEqual([]);
+  });
+
   test('lists each of them once', () => {
     const rules = listed.map(([, rule]) => rule);
     expect(rules).toEqual([...new Set(rules)]);

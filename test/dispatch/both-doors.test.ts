@@ -60,6 +60,28 @@ const BROKEN: readonly [string, string, readonly unknown[], string][] = [
   ['T-9', 'a cancellation', [status('cancelled')], 'cancel-not-supported'],
 ];
 
+/** Every decision but reject, whose doubts each have a test of their own, and accept, which leaves no trace (4.5). */
+const OTHERS = [
+  {
+    endpoint: 'A022',
+    kind: 'booked-direct',
+    operations: [...accept, outcome('CANCEL_APPOINTMENT_ACTION_LATER'), notes('Rebook.')],
+    ended: 'redirected',
+  },
+  {
+    endpoint: 'A028',
+    kind: 'triage',
+    operations: [...accept, outcome('ACCEPT_REFER_BOOK_LATER'), notes('First free slot.')],
+    ended: 'accepted-book-later',
+  },
+  {
+    endpoint: 'A028',
+    kind: 'triage',
+    operations: [status('rejected'), outcome('RETURN_TO_REFERRER_WITH_ADVICE'), notes('Not serious.')],
+    ended: 'returned-with-advice',
+  },
+] as const;
+
 describe.each(DOORS)('%s', (door) => {
   let ward: Ward;
   beforeAll(async () => {
@@ -68,7 +90,7 @@ describe.each(DOORS)('%s', (door) => {
   afterAll(async () => ward[Symbol.asyncDispose]());
   const refer = () => ward.refer('booked-direct');
 
-  test.each(BROKEN)('%s: %s decides nothing and says why', async (_rule, _what, operations, code) => {
+  test.each(BROKEN)('%s, E-9c: %s decides nothing and says why', async (_rule, _what, operations, code) => {
     const ubrn = await refer();
     const before = await ward.taskOf(ubrn);
     if (door === 'through the facade') {
@@ -221,9 +243,13 @@ describe.each(DOORS)('%s', (door) => {
     );
   });
 
-  test('E-7: a 403 waits for another session', async () => {
+  test.each([
+    ['a 403', { kind: 'status', status: 403 }],
+    ['a 403 that says NO_ACCESS', { kind: 'status', status: 403, body: refusal('NO_ACCESS') }],
+    ['a 401', { kind: 'status', status: 401 }],
+  ])('E-7: %s waits for another session', async (_what, what) => {
     const ubrn = await refer();
-    await fault(ward, 'A014', { kind: 'status', status: 403 });
+    await fault(ward, 'A014', what);
     await write(ward, door, ubrn, reject);
     expect(await reach(ward, ubrn, 'awaiting-user-authorisation')).toBe('awaiting-user-authorisation');
   });
@@ -236,6 +262,8 @@ describe.each(DOORS)('%s', (door) => {
     ['E-8b: a 504 that was applied', { kind: 'status', status: 504, applied: true }],
     ['E-8b: a 500 that was not', { kind: 'status', status: 500 }],
     ['E-8b: a body that breaks off', { kind: 'truncate' }],
+    ['E-8b: a request that got lost', { kind: 'lose-request' }],
+    ['E-8b: a connection that is reset', { kind: 'reset' }],
   ])('%s ends with one reject recorded', async (_rule, what) => {
     const ubrn = await refer();
     await fault(ward, 'A014', what);
@@ -243,6 +271,23 @@ describe.each(DOORS)('%s', (door) => {
     expect(await reach(ward, ubrn, 'rejected')).toBe('rejected');
     const there = await ward.control<{ state: string }>('GET', `referrals/${ubrn}`);
     expect(there.state).toBe('REJECTED');
+  });
+
+  test.each(
+    OTHERS.flatMap((other) =>
+      [
+        ['E-8: a 503', { kind: 'status', status: 503 }],
+        ['E-8b: a lost answer', { kind: 'lose-answer' }],
+        ['E-8b: a 502 that was applied', { kind: 'status', status: 502, applied: true }],
+      ].map(([rule, what]) => ({ ...other, rule, what: what as object })),
+    ),
+  )('$rule to $endpoint ends with one $ended recorded', async ({ endpoint, kind, operations, ended, what }) => {
+    const ubrn = await ward.refer(kind);
+    await fault(ward, endpoint, what);
+    await write(ward, door, ubrn, operations);
+    expect(await reach(ward, ubrn, ended)).toBe(ended);
+    const { decisions } = await ward.control<{ decisions: unknown[] }>('GET', `referrals/${ubrn}`);
+    expect(decisions).toHaveLength(1);
   });
 
   test('E-9a: attempts that e-RS did not take are exhausted, and the Task is open again', async () => {
