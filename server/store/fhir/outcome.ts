@@ -25,6 +25,9 @@ export function failure(code: StoreFailureCode, text: string, expression?: strin
   ]);
 }
 
+/** Whether it is a failure, and not what was asked for, which says nothing of `ok`. */
+export const isFailure = (value: object): value is StoreFailure => 'ok' in value;
+
 /** What is to be replaced is not what the caller has read. */
 export const stale = (type: string): StoreFailure =>
   failure('conflict', `This ${type} is no longer at the version given: read it again`);

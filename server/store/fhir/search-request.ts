@@ -2,7 +2,7 @@ import { splitSearchOnComma } from '@medplum/core';
 import type { StoreFailure } from '../../core/index.ts';
 import { parseDate, type Span } from './dates.ts';
 import { isKeptType, KEPT_TYPES, type Parameter, type Parameters } from './definitions.ts';
-import { failure } from './outcome.ts';
+import { failure, isFailure } from './outcome.ts';
 
 /** A search, read and checked: everything in it names a parameter that exists. */
 export interface SearchRequest {
@@ -83,8 +83,6 @@ const DEFAULT_COUNT = 50;
 
 /** Said by the transport, not by the search. */
 const IGNORED = new Set(['_format', '_pretty']);
-
-const isFailure = (value: object): value is StoreFailure => 'ok' in value;
 
 /** Reads the query of a search. What it does not know it refuses and names: a filter left out would be a wrong answer. */
 export function parseSearch(parameters: Parameters, type: string, query: string): SearchRequest | StoreFailure {

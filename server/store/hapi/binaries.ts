@@ -6,7 +6,7 @@ import { failure } from '../fhir/outcome.ts';
 import { Meter } from '../remote/meter.ts';
 import { isTurnedAway } from '../remote/quiet.ts';
 import { bear, headerOf, sizeOf } from '../remote/recorder.ts';
-import { unknownOutcome } from '../remote/wire.ts';
+import { leftAlone, unknownOutcome } from '../remote/wire.ts';
 import type { HapiWire } from './client.ts';
 import { refusalOf } from './refusals.ts';
 import { versionOf } from './resources.ts';
@@ -46,7 +46,7 @@ export async function putBinary(
     });
     await answer.body.dump();
     wire.heed(heard);
-    if (isTurnedAway(heard)) return failure('unavailable', 'The store asks to be left alone for a while');
+    if (isTurnedAway(heard)) return leftAlone();
     if (answer.statusCode >= 300) return refusalOf(answered(answer.statusCode), 'Binary');
     return { ok: true, value: { id, contentType: about.contentType, size: meter.size, sha1: meter.sha1() } };
   } catch (error) {

@@ -1,7 +1,7 @@
 import type { ResourceType, SearchPage, Stored, StoreFailure, StoreResult } from '../../core/index.ts';
 import type { Parameters } from '../fhir/definitions.ts';
-import { failure, tooManyIncluded } from '../fhir/outcome.ts';
-import { isBundle, nextQueryOf, resourcesOf } from '../remote/bundles.ts';
+import { failure, isFailure, tooManyIncluded } from '../fhir/outcome.ts';
+import { includedBeside, isBundle, nextQueryOf, resourcesOf } from '../remote/bundles.ts';
 import type { HapiWire } from './client.ts';
 import { hapiQuery, isPageMark, withCount } from './queries.ts';
 import { refusalOf } from './refusals.ts';
@@ -50,24 +50,23 @@ export async function searchPage(
     return { ok: true, value: { matches: [], includes: [], total: first.total } };
   }
   const matches = [...first.matches];
-  const includes = new Map(first.includes.map((one) => [placeOf(one), one]));
+  const includes = [...first.includes];
   let mark = first.next;
   for (let fills = 0; mark !== undefined && matches.length < count && fills < MAX_FILLS; fills++) {
     const from = mark;
     const part = await pages.ask((size) => readOn(wire, from, Math.min(size, count - matches.length)));
     if (isFailure(part)) return part;
     matches.push(...part.matches);
-    for (const one of part.includes) includes.set(placeOf(one), one);
+    includes.push(...part.includes);
     mark = part.next;
   }
-  for (const match of matches) includes.delete(placeOf(match));
   const isWhole = next === undefined && mark === undefined;
   const total = isWhole ? matches.length : isTotalWanted ? first.total : undefined;
   return {
     ok: true,
     value: {
       matches: matches.map((one) => shorten(one, true)),
-      includes: [...includes.values()].map((one) => shorten(one, false)),
+      includes: includedBeside(matches, includes).map((one) => shorten(one, false)),
       ...(total === undefined ? {} : { total }),
       ...(mark === undefined ? {} : { next: mark }),
     },
@@ -151,7 +150,3 @@ async function part(asked: ReturnType<HapiWire['ask']>, type: string): Promise<P
     next: nextQueryOf(body),
   };
 }
-
-const isFailure = (value: object): value is StoreFailure => 'ok' in value;
-
-const placeOf = ({ resourceType, id }: Stored): string => `${resourceType}/${id}`;

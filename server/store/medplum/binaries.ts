@@ -6,7 +6,7 @@ import { failure } from '../fhir/outcome.ts';
 import { Meter } from '../remote/meter.ts';
 import { isTurnedAway } from '../remote/quiet.ts';
 import { bear, sizeOf } from '../remote/recorder.ts';
-import { unknownOutcome } from '../remote/wire.ts';
+import { leftAlone, unknownOutcome } from '../remote/wire.ts';
 import type { MedplumWire } from './client.ts';
 import { refusalOf } from './refusals.ts';
 import { storedOf } from './resources.ts';
@@ -64,7 +64,7 @@ async function send(
     });
     const body: unknown = await answer.body.json().catch(() => undefined);
     wire.heed(heard);
-    if (isTurnedAway(heard)) return failure('unavailable', 'The store asks to be left alone for a while');
+    if (isTurnedAway(heard)) return leftAlone();
     if (answer.statusCode >= 300) return refused(answer.statusCode, body);
     const stored = storedOf(body);
     return stored ? { ok: true, value: { id: stored.id, size: meter.size, sha1: meter.sha1() } } : unknownOutcome;

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { ResourceType, SearchPage, Stored, StoreFailure, StoreResult } from '../../core/index.ts';
 import type { Parameters } from '../fhir/definitions.ts';
-import { failure, tooManyIncluded } from '../fhir/outcome.ts';
+import { failure, isFailure, tooManyIncluded } from '../fhir/outcome.ts';
 import { parseSearch } from '../fhir/search-request.ts';
 import { subset } from '../fhir/subset.ts';
-import { isBundle, nextQueryOf, resourcesOf } from '../remote/bundles.ts';
+import { includedBeside, isBundle, nextQueryOf, resourcesOf } from '../remote/bundles.ts';
 import type { MedplumWire } from './client.ts';
 import type { OwnProject } from './own-project.ts';
 import { refusalOf } from './refusals.ts';
@@ -218,17 +218,12 @@ interface Opened {
   readonly total: number;
 }
 
-const isFailure = (value: object): value is StoreFailure => 'ok' in value;
-
 /** Both, each resource once, and none that matches as included. */
 function joined(first: Part, second: Part): Part {
   const matches = [...first.matches, ...second.matches];
-  const included = new Map([...first.includes, ...second.includes].map((one) => [placeOf(one), one]));
-  for (const match of matches) included.delete(placeOf(match));
-  return { ...first, ids: [...first.ids, ...second.ids], matches, includes: [...included.values()] };
+  const includes = includedBeside(matches, [...first.includes, ...second.includes]);
+  return { ...first, ids: [...first.ids, ...second.ids], matches, includes };
 }
-
-const placeOf = ({ resourceType, id }: Stored): string => `${resourceType}/${id}`;
 
 const isNoInclusion = ([name]: readonly [string, string]): boolean => !/^_(rev)?include/.test(name);
 

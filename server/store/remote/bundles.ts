@@ -20,6 +20,15 @@ export const resourcesOf = (bundle: Bundle, mode: 'match' | 'include', storedOf:
     return stored ? [stored] : [];
   });
 
+/** What is included beside matches: each resource once, and none that matches itself. */
+export function includedBeside(matches: readonly Stored[], includes: readonly Stored[]): Stored[] {
+  const places = new Map(includes.map((one) => [placeOf(one), one]));
+  for (const match of matches) places.delete(placeOf(match));
+  return [...places.values()];
+}
+
+const placeOf = ({ resourceType, id }: Stored): string => `${resourceType}/${id}`;
+
 /** What follows the question mark in the link to the next page: the server's name for itself may not be ours. */
 export function nextQueryOf(bundle: Bundle): string | undefined {
   const url = bundle.link?.find(({ relation }) => relation === 'next')?.url;

@@ -278,7 +278,8 @@ const later = (text: string, afterMs: number | undefined): StoreFailure => ({
   ...(afterMs === undefined ? {} : { retryAfterMs: afterMs }),
 });
 
-const leftAlone = (afterMs: number) => later('The store asks to be left alone for a while', afterMs);
+export const leftAlone = (afterMs?: number): StoreFailure =>
+  later('The store asks to be left alone for a while', afterMs);
 const silent: StoreFailure = later('The store does not answer', undefined);
 
 export const unknownOutcome: StoreFailure = failure(
