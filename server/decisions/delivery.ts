@@ -184,8 +184,10 @@ export const asUnknowable = (decision: QueuedDecision): QueuedDecision => ({
   isUnknowable: true,
 });
 
+type Doubt = Pick<QueuedDecision, 'doubtedVersion'> & { readonly wasUnknown: true };
+
 /** Of several attempts in doubt the first one had the lowest version: e-RS's versions only rise. */
-function doubt(decision: QueuedDecision): Pick<QueuedDecision, 'wasUnknown' | 'doubtedVersion'> {
+function doubt(decision: QueuedDecision): Doubt {
   const version = decision.doubtedVersion ?? (decision.wasUnknown ? undefined : decision.lastAttempt?.version);
   return { wasUnknown: true, ...(version === undefined ? {} : { doubtedVersion: version }) };
 }
@@ -195,9 +197,8 @@ export const isShownUnrecorded = ({ doubtedVersion }: QueuedDecision, facts: Ref
   doubtedVersion !== undefined && facts.version === doubtedVersion;
 
 /** What a decision carries from now on whose last attempt nobody heard the end of. */
-export const inDoubt = (decision: QueuedDecision): Partial<QueuedDecision> & { readonly wasUnknown: true } => ({
+export const inDoubt = (decision: QueuedDecision): Doubt & Pick<QueuedDecision, 'doubtedAt'> => ({
   ...doubt(decision),
-  wasUnknown: true,
   ...(decision.lastAttempt === undefined ? {} : { doubtedAt: decision.lastAttempt.startedAt }),
 });
 

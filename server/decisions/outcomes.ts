@@ -21,20 +21,12 @@ export interface StepResult {
 }
 
 /** What a recorded decision leaves the review as (4.3, M-141..M-144, M-148). */
-const FINAL: Readonly<Record<DecisionCode, FinalStatus>> = {
-  accept: 'accepted',
-  reject: 'rejected',
-  redirect: 'redirected',
-  'accept-book-later': 'accepted-book-later',
-  'return-with-advice': 'returned-with-advice',
-};
-
-const STATUS: Readonly<Record<DecisionCode, 'accepted' | 'rejected'>> = {
-  accept: 'accepted',
-  reject: 'rejected',
-  redirect: 'accepted',
-  'accept-book-later': 'accepted',
-  'return-with-advice': 'rejected',
+const FINAL: Readonly<Record<DecisionCode, { status: 'accepted' | 'rejected'; businessStatus: FinalStatus }>> = {
+  accept: { status: 'accepted', businessStatus: 'accepted' },
+  reject: { status: 'rejected', businessStatus: 'rejected' },
+  redirect: { status: 'accepted', businessStatus: 'redirected' },
+  'accept-book-later': { status: 'accepted', businessStatus: 'accepted-book-later' },
+  'return-with-advice': { status: 'rejected', businessStatus: 'returned-with-advice' },
 };
 
 /** E-4: e-RS recorded the decision. `priority` is the referral's by e-RS's answer. */
@@ -44,16 +36,16 @@ export function recorded(
   answer: { version: number; at: string; priority?: Task['priority'] },
 ): StepResult {
   const { decision: _, ...rest } = record;
+  const { status, businessStatus } = FINAL[decision.code];
   // It had been given back before it was heard that e-RS has recorded it after all.
-  const wasGivenBack = found.status !== STATUS[decision.code];
-  const task = wasGivenBack ? { ...asDecided(found, decision.code), status: STATUS[decision.code] } : found;
+  const task = found.status === status ? found : { ...asDecided(found, decision.code), status };
   const withVersion = withExtension(withOffered(task, []), 'ers-version', { valueUnsignedInt: answer.version });
   const final = withReviewStatus(
     withOutputs({ ...withVersion, ...(answer.priority === undefined ? {} : { priority: answer.priority }) }, [
       ...(task.output ?? []),
       makeOutput('recorded-version', { valueUnsignedInt: answer.version }),
     ]),
-    FINAL[decision.code],
+    businessStatus,
   );
   return {
     task: final,
