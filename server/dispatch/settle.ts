@@ -157,10 +157,7 @@ export async function settle(
     return { kind: 'later', afterMs: UNSETTLED_MS };
   }
   options.alerts.clear('outcome-unknown', taskId);
-  if (step?.kind === 'refused') {
-    if (step.isDefect) options.alerts.raise('ers-request-wrong', taskId);
-    if (step.refusal.ersCode === 'INVALID_REQUEST_STATE') await follow(options, review);
-  }
+  if (step?.kind === 'refused' && step.isDefect) options.alerts.raise('ers-request-wrong', taskId);
   if (step?.kind === 'again') return { kind: 'later', afterMs: Date.parse(step.at) - options.clock.now().getTime() };
   return reload;
 }
