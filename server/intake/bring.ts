@@ -35,7 +35,8 @@ export interface Listing {
   readonly reviewsPolledAt?: string;
 }
 
-const itemsOf = ({ listing }: Wanted): readonly WorklistItem[] | undefined => listing?.entries.map(({ item }) => item);
+const itemsIn = (entries: readonly Entry[]): readonly WorklistItem[] => entries.map(({ item }) => item);
+const itemsOf = ({ listing }: Wanted): readonly WorklistItem[] | undefined => listing && itemsIn(listing.entries);
 
 export interface Wanted {
   readonly ubrn: Ubrn;
@@ -153,12 +154,9 @@ function saidOf(
   if (listing === undefined) return { listed: undefined };
   const { entries, polledAt, reviewsPolledAt = polledAt } = listing;
   const since = entries.filter((entry) => isPolledSince(review?.ended, entry.polledAt));
-  const heard = since.length > 0 ? since : entries;
-  const rest = review?.decision === undefined ? [{ polledAt }] : [{ polledAt }, { polledAt: reviewsPolledAt }];
-  return {
-    listed: heard.map(({ item }) => item),
-    polledAt: oldestOf(since.length > 0 ? since : rest) ?? polledAt,
-  };
+  if (since.length > 0) return { listed: itemsIn(since), polledAt: oldestOf(since) ?? polledAt };
+  const isOlder = review?.decision !== undefined && reviewsPolledAt < polledAt;
+  return { listed: itemsIn(entries), polledAt: isOlder ? reviewsPolledAt : polledAt };
 }
 
 const writesOf = (plan: ReviewPlan): ReviewWrites => (plan.kind === 'none' ? { alerts: plan.alerts } : plan);

@@ -8,12 +8,13 @@ import {
   Turns,
   type Ubrn,
 } from '../core/index.ts';
-import { type Brought, bring, missingRelated } from './bring.ts';
+import { type Brought, bring } from './bring.ts';
 import { isErsThere, lostList, nextList, nextPollMs, planPolls } from './cadence.ts';
+import { Due } from './due.ts';
 import { Lists, type Snapshot } from './lists.ts';
 import { markReconciled, type Polled, poll, recallLists } from './poll.ts';
 import { Progress } from './progress.ts';
-import { bringSafely, reconcile, setAside } from './reconcile.ts';
+import { reconcile, setAside } from './reconcile.ts';
 import { mirrorReferenceData } from './reference-data.ts';
 import type { IntakeOptions, IntakeRoom } from './room.ts';
 import { Seen } from './seen.ts';
@@ -42,8 +43,6 @@ const LONGEST_WAIT_MS = 3_600_000;
 /** How soon e-RS is looked for again that did not answer when a poll was due. */
 const ABSENT_MS = 300_000;
 const BREATH_MS = 60_000;
-/** So many in a row fail for one reason, not for their own. */
-const FAILURES_OF_ONE_CAUSE = 5;
 
 interface Unfinished {
   readonly service: SiteService;
@@ -73,10 +72,8 @@ export function createIntake(options: IntakeOptions): Intake {
   let loading: Promise<void> | undefined;
   let isLoaded = false;
   let running: Promise<unknown> = Promise.resolve();
-  const triedRelatedMs = new Map<string, number>();
-  const dueWaits = new Waits(clock);
+  const dueReferrals = new Due(room);
   const startedMs = clock.monotonicMs();
-  let restUntilMs = Number.NEGATIVE_INFINITY;
   const nextPollAt = new Map<string, string>();
   const inBackground = new Set<Promise<unknown>>();
   const progress = new Progress(options);
@@ -127,11 +124,10 @@ export function createIntake(options: IntakeOptions): Intake {
   async function finishInTurn(one: Unfinished): Promise<void> {
     unfinished = unfinished.filter((other) => !isSameList(other, one));
     const isAside = await setAside(room, one.service, one.snapshot.unreadable);
-    const againMs = await reconcile(room, one.service, one.list, one.snapshot, progress);
-    if (againMs !== undefined || !isAside) {
-      const notBeforeMs = clock.monotonicMs() + (isAside ? (againMs ?? 0) : 0);
-      unfinished.push({ ...one, isMarked: false, notBeforeMs });
-    } else if (!one.isMarked) await markReconciled(room, one.service.id, one.list, one.snapshot);
+    const reconciledMs = await reconcile(room, one.service, one.list, one.snapshot, progress);
+    const againMs = isAside ? reconciledMs : 0;
+    if (againMs !== undefined) unfinished.push({ ...one, isMarked: false, notBeforeMs: clock.monotonicMs() + againMs });
+    else if (!one.isMarked) await markReconciled(room, one.service.id, one.list, one.snapshot);
   }
 
   async function listsInTurn(service: SiteService): Promise<readonly WorklistName[]> {
@@ -195,52 +191,6 @@ export function createIntake(options: IntakeOptions): Intake {
     await Promise.all(due.map((one) => (closing.signal.aborted ? undefined : finish(one))));
   }
 
-  /** Files that were not to be had, summaries that are missing, referrals that left their lists (architecture 6). */
-  async function bringDue(): Promise<void> {
-    if (clock.monotonicMs() < restUntilMs) return;
-    const now = clock.now().toISOString();
-    const isDue = ({ dueAt }: { readonly dueAt?: string } = {}): boolean => dueAt !== undefined && dueAt <= now;
-    // What fails again and again does not stand in the way of what has not failed.
-    const due = landing.index
-      .all()
-      .filter((one) => isDue(one) && dueWaits.leftMs(one.ubrn) === 0)
-      .toSorted((a, b) => dueWaits.failuresOf(a.ubrn) - dueWaits.failuresOf(b.ubrn));
-    await bringMissingRelated();
-    let failures = 0;
-    for (const { ubrn, dueFor } of due) {
-      if (closing.signal.aborted) return;
-      const priority = dueFor === 'file' ? 'routine' : 'recheck';
-      await bringSafely(room, { ubrn: ubrn as Ubrn, listing: undefined, priority });
-      if (closing.signal.aborted) return;
-      // However it went, what is due all the same would be asked for again at once, for ever.
-      if (!isDue(landing.index.byUbrn(ubrn))) {
-        dueWaits.end(ubrn);
-        failures = 0;
-        continue;
-      }
-      dueWaits.extend(ubrn);
-      failures += 1;
-      if (failures < FAILURES_OF_ONE_CAUSE) continue;
-      // e-RS, or the store, is down: what is due stays so, and need not be asked for at full pace meanwhile.
-      restUntilMs = clock.monotonicMs() + ABSENT_MS;
-      return;
-    }
-  }
-
-  /** Related referrals that are not in the store yet, because the process ended before they were read (1.1.2). */
-  async function bringMissingRelated(): Promise<void> {
-    const nowMs = clock.monotonicMs();
-    const roots = landing.index.all().filter(({ episode, related }) => episode > 0 && related.length > 0);
-    for (const root of roots) {
-      for (const ubrn of missingRelated(landing.index, root)) {
-        if (closing.signal.aborted) return;
-        if ((triedRelatedMs.get(ubrn) ?? Number.NEGATIVE_INFINITY) > nowMs - DAY_MS) continue;
-        triedRelatedMs.set(ubrn, nowMs);
-        await bringSafely(room, { ubrn: ubrn as Ubrn, listing: undefined, priority: 'recheck' });
-      }
-    }
-  }
-
   function inBackgroundUntilDone(work: Promise<unknown>): void {
     inBackground.add(work);
     void work.finally(() => inBackground.delete(work));
@@ -281,7 +231,7 @@ export function createIntake(options: IntakeOptions): Intake {
         Promise.all([
           referenceLoop(),
           every(options.lookEveryMs ?? LOOK_EVERY_MS, 'resume', finishAll),
-          every(options.lookEveryMs ?? LOOK_EVERY_MS, 'due', bringDue),
+          every(options.lookEveryMs ?? LOOK_EVERY_MS, 'due', () => dueReferrals.bring()),
           ...services.map(serviceLoop),
         ]),
       );
@@ -295,7 +245,7 @@ export function createIntake(options: IntakeOptions): Intake {
       await mirrorReferenceData(room);
       await finishAll();
       for (const service of services) for (const list of await listsInTurn(service)) await pollList(service, list);
-      await bringDue();
+      await dueReferrals.bring();
     },
     async fetch(ubrn) {
       await loaded();
