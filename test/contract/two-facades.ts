@@ -4,6 +4,7 @@ import { expect, test } from '@jest/globals';
 import type { Bundle, DocumentReference, Reference, Resource, ServiceRequest, Task } from '@medplum/fhirtypes';
 import { Registry } from 'prom-client';
 import { SYSTEM } from '../../mappings/index.ts';
+import { copyStore } from '../../server/copy/index.ts';
 import { alertBoard, type Store, systemClock } from '../../server/core/index.ts';
 import { createFacade } from '../../server/facade/index.ts';
 import type { World } from '../journeys/world.ts';
@@ -112,6 +113,13 @@ export async function liveALittle(world: World): Promise<Readonly<Record<string,
     Practitioner: clinician,
     OpenTask: changed.id ?? 'none',
   };
+}
+
+/** Brings all that the world's store holds into another one, by the product's own copy. */
+export async function copyAll({ product }: World, target: Store): Promise<void> {
+  const { signal } = new AbortController();
+  const copied = await copyStore({ source: product.store, target, signal, progress: () => undefined });
+  if (copied.kind !== 'equal') throw new Error(JSON.stringify(copied));
 }
 
 export async function startTwoFacades(of: FacadesOf): Promise<TwoFacades> {

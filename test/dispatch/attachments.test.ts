@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { AuditEvent, DocumentReference } from '@medplum/fhirtypes';
 import { CODE_SYSTEM, makeOutput } from '../../mappings/index.ts';
+import { refusal } from '../ers-refusal.ts';
 import { businessStatusOf, signIn } from '../sign-in.ts';
 import { openWard, reach, successes, type Ward } from './ward.ts';
 
@@ -34,17 +35,6 @@ const giveBack = (...references: string[]) => [
   note,
   attachments(references),
 ];
-
-const refusal = (code: string) => ({
-  resourceType: 'OperationOutcome',
-  issue: [
-    {
-      severity: 'error',
-      code: 'business-rule',
-      details: { coding: [{ system: CODE_SYSTEM.apiErrorCode, code }] },
-    },
-  ],
-});
 
 /** Titles of the files that e-RS shows on the referral. */
 async function titlesOf(ward: Ward, ubrn: string): Promise<(string | undefined)[]> {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { OperationOutcome, Task } from '@medplum/fhirtypes';
 import { CODE_SYSTEM, decisionOf, makeOutput } from '../../mappings/index.ts';
+import { refusal } from '../ers-refusal.ts';
 import { businessStatusOf } from '../sign-in.ts';
 import { openWard, reach, successes, type Ward } from './ward.ts';
 
@@ -401,8 +402,3 @@ test.each(DOORS)(
   },
   30_000,
 );
-
-function refusal(code: string) {
-  const details = { coding: [{ system: CODE_SYSTEM.apiErrorCode, code }] };
-  return { resourceType: 'OperationOutcome', issue: [{ severity: 'error', code: 'business-rule', details }] };
-}

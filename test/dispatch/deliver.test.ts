@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { CODE_SYSTEM, outputsOf } from '../../mappings/index.ts';
+import { refusal } from '../ers-refusal.ts';
 import { businessStatusOf, signIn } from '../sign-in.ts';
 import { openWard, reach, successes, type Ward } from './ward.ts';
 
@@ -92,14 +93,7 @@ describe('delivery', () => {
 
   test('E-6: a business rule of e-RS opens the Task again with the code that an engineer can look up', async () => {
     const ubrn = await ward.refer('booked-direct');
-    const issue = [
-      {
-        severity: 'error',
-        code: 'business-rule',
-        details: { coding: [{ system: CODE_SYSTEM.apiErrorCode, code: 'UNABLE_TO_CANCEL_APPOINTMENT' }] },
-      },
-    ];
-    await fault('A014', { kind: 'status', status: 422, body: { resourceType: 'OperationOutcome', issue } });
+    await fault('A014', { kind: 'status', status: 422, body: refusal('UNABLE_TO_CANCEL_APPOINTMENT') });
     await ward.decide(ubrn, reject);
     expect(await reach(ward, ubrn, 'decision-refused')).toBe('decision-refused');
     expect((await ward.taskOf(ubrn)).statusReason?.coding?.[0]?.code).toBe('UNABLE_TO_CANCEL_APPOINTMENT');

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { CODE_SYSTEM, decisionOf, makeOutput } from '../../mappings/index.ts';
 import { ersRefusalText } from '../../server/decisions/index.ts';
+import { refusal } from '../ers-refusal.ts';
 import { businessStatusOf } from '../sign-in.ts';
 import { openWard, reach, type Ward } from './ward.ts';
 
@@ -19,6 +20,22 @@ const inPas = {
   path: '/output',
   value: [makeOutput('appointment-cancelled-in-pas', { valueBoolean: true })],
 };
+
+/** Of A028, whichever the outcome. */
+const OF_TRIAGE = [
+  'INVALID_REQUEST_STATE',
+  'INVALID_REQUEST_TYPE',
+  'PATIENT_ERROR',
+  'NO_RELATIONSHIP',
+  'MISSING_VALUE',
+  'VALUE_IS_REQUIRED',
+  'INVALID_VALUE',
+  'INVALID_CODE',
+  'INAPPROPRIATE_VALUE',
+  'REFERENCE_NOT_FOUND',
+  'INVALID_STATE',
+  'DUPLICATE_FILENAME',
+] as const;
 
 /** How each call is brought about, and the codes that e-RS documents for it with 422. Source: provider-api 2.3 */
 const CALLS = [
@@ -74,52 +91,18 @@ const CALLS = [
     endpoint: 'A028',
     kind: 'triage',
     decide: [status('accepted'), reason(CODE_SYSTEM.reviewOutcome, 'ACCEPT_REFER_BOOK_LATER'), note],
-    codes: [
-      'INVALID_REQUEST_STATE',
-      'INVALID_REQUEST_TYPE',
-      'PATIENT_ERROR',
-      'NO_RELATIONSHIP',
-      'MISSING_VALUE',
-      'VALUE_IS_REQUIRED',
-      'INVALID_VALUE',
-      'INVALID_CODE',
-      'INAPPROPRIATE_VALUE',
-      'REFERENCE_NOT_FOUND',
-      'INVALID_STATE',
-      'DUPLICATE_FILENAME',
-    ],
+    codes: OF_TRIAGE,
   },
   {
     endpoint: 'A028',
     kind: 'triage',
     decide: [status('rejected'), reason(CODE_SYSTEM.reviewOutcome, 'RETURN_TO_REFERRER_WITH_ADVICE'), note],
-    codes: [
-      'INVALID_REQUEST_STATE',
-      'INVALID_REQUEST_TYPE',
-      'PATIENT_ERROR',
-      'NO_RELATIONSHIP',
-      'MISSING_VALUE',
-      'VALUE_IS_REQUIRED',
-      'INVALID_VALUE',
-      'INVALID_CODE',
-      'INAPPROPRIATE_VALUE',
-      'REFERENCE_NOT_FOUND',
-      'INVALID_STATE',
-      'DUPLICATE_FILENAME',
-      'PRIORITY_NOT_CURRENT',
-    ],
+    codes: [...OF_TRIAGE, 'PRIORITY_NOT_CURRENT'],
   },
 ] as const;
 
 const DOORS = ['through the facade', 'straight into the store'] as const;
 type Door = (typeof DOORS)[number];
-
-const refusal = (code: string) => ({
-  resourceType: 'OperationOutcome',
-  issue: [
-    { severity: 'error', code: 'business-rule', details: { coding: [{ system: CODE_SYSTEM.apiErrorCode, code }] } },
-  ],
-});
 
 describe('a 422 of e-RS', () => {
   let ward: Ward;

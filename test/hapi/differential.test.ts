@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { SERVED_TYPES, searchParameters } from '../../conformance/index.ts';
-import { copyStore } from '../../server/copy/index.ts';
 import { type ResourceType, type Store, systemClock } from '../../server/core/index.ts';
 import { connectHapiStore } from '../../server/store/index.ts';
 import { SEARCHES } from '../contract/questions.ts';
 import {
+  copyAll,
   expectSameSearch,
   expectSimilarPage,
   liveALittle,
@@ -45,15 +45,8 @@ beforeAll(async () => {
   store = await connectHapiStore({ baseUrl: server.url, clock: systemClock, random: Math.random, searchParameters });
   const probed = await store.probe();
   if (!probed.ok) throw new Error(JSON.stringify(probed));
-  const source = world.product.store;
-  const copied = await copyStore({
-    source,
-    target: store,
-    signal: new AbortController().signal,
-    progress: () => undefined,
-  });
-  if (copied.kind !== 'equal') throw new Error(JSON.stringify(copied));
-  await readIds(source);
+  await copyAll(world, store);
+  await readIds(world.product.store);
   facades = await startTwoFacades({
     world,
     store,

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Basic, CapabilityStatement } from '@medplum/fhirtypes';
 import { isConformanceType, SERVED_TYPES, searchParameters } from '../../conformance/index.ts';
-import { copyStore } from '../../server/copy/index.ts';
 import { codeSystem, type Store } from '../../server/core/index.ts';
 import { SEARCHES } from '../contract/questions.ts';
 import {
   type Answer,
+  copyAll,
   expectSameSearch,
   expectSimilarPage,
   liveALittle,
@@ -30,13 +30,7 @@ beforeAll(async () => {
   await world.settled();
   Object.assign(some, await liveALittle(world));
   store = await project.connect();
-  const copied = await copyStore({
-    source: world.product.store,
-    target: store,
-    signal: new AbortController().signal,
-    progress: () => undefined,
-  });
-  if (copied.kind !== 'equal') throw new Error(JSON.stringify(copied));
+  await copyAll(world, store);
   await readNames();
   facades = await startTwoFacades({
     world,

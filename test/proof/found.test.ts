@@ -1,10 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import { CODE_SYSTEM } from '../../mappings/index.ts';
+import { refusal } from '../ers-refusal.ts';
 import { broken, decision, referral } from './lives.ts';
 import { run } from './run.ts';
 import type { Step } from './script.ts';
-
-const API_ERROR = CODE_SYSTEM.apiErrorCode;
 
 describe('what the proof has found', () => {
   const nobodyTells = { deafness: 1 };
@@ -69,10 +67,6 @@ describe('what the proof has found', () => {
   }, 30_000);
 
   test('4.5 D3: an accept that e-RS did not record is never inferred from a referral that left its list for another reason', async () => {
-    const body = (code: string) => ({
-      resourceType: 'OperationOutcome',
-      issue: [{ severity: 'error', code: 'business-rule', details: { coding: [{ system: API_ERROR, code }] } }],
-    });
     const answers = (status: number, times: number, more = {}): Step => ({
       do: 'fault',
       fault: { endpoint: 'A013', kind: 'status', status, applied: false, times, after: 0, ...more },
@@ -83,7 +77,7 @@ describe('what the proof has found', () => {
       // Not applied as reading shows, then unanswered for long.
       [[answers(500, 1), answers(503, 40)], 'ended withdrawn'],
       // Refused by its state, which might have been our own success.
-      [[answers(503, 1), answers(422, 40, { body: body('INVALID_REQUEST_STATE') })], 'ended withdrawn'],
+      [[answers(503, 1), answers(422, 40, { body: refusal('INVALID_REQUEST_STATE') })], 'ended withdrawn'],
     ] as const) {
       const script: Step[] = [
         { do: 'session', is: 'in', afterMs: 0 },
