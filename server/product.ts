@@ -160,6 +160,8 @@ export async function startProduct(options: ProductOptions): Promise<StartProduc
     ...(ersConfig.cis2 === undefined ? {} : { signIn: signInPages(ersConfig.cis2) }),
     version: options.version,
     refuseIdentifiersInUrls: server.refuseIdentifiersInUrls,
+    maxCommentLength: server.maxCommentLength,
+    ...(server.userRestricted === 'refuse' ? { refuseUserRestricted: { services: ersConfig.services } } : {}),
     ...(server.hints === undefined ? {} : { hintSecret: server.hints.secret.reveal() }),
     ...(server.metricsSecret === undefined ? {} : { metricsSecret: server.metricsSecret.reveal() }),
     ...(handOver === undefined ? {} : { receiveHandOver: handOver.receive }),

@@ -1,9 +1,8 @@
 import { z } from 'zod';
-import type { SiteService } from '../core/index.ts';
+import { type SiteService, UNATTENDED } from '../core/index.ts';
 import { type Environment, readFile, readValues } from './read-values.ts';
 import { Secret } from './secret.ts';
 
-const decision = z.enum(['accept', 'accept-book-later', 'return-with-advice']);
 const list = z.enum(['REFERRALS_FOR_REVIEW', 'APPOINTMENT_SLOT_ISSUES']);
 const service = z.strictObject({
   id: z.string().regex(/^\d{1,12}$/, 'is the number of an e-RS service'),
@@ -11,7 +10,7 @@ const service = z.strictObject({
   bookableType: z.enum(['DIRECTLY_BOOKABLE', 'INDIRECTLY_BOOKABLE']).optional(),
   lists: z.array(list).min(1).default(['REFERRALS_FOR_REVIEW']),
   pollSplit: z.partialRecord(list, z.number().int().min(1)).optional(),
-  unattended: z.array(decision).default([]),
+  unattended: z.array(z.enum(UNATTENDED)).default([]),
 });
 
 /** How e-RS is reached, and what of it. Undefined limits are lifted (the demo's simulator only). */

@@ -30,6 +30,14 @@ export interface ServerConfig {
   readonly idNamespaceSecret: Secret;
   readonly refuseIdentifiersInUrls: boolean;
   readonly decisionDelaySeconds: number;
+  /** A decision that needs a clinician and came without a session (4.7). */
+  readonly userRestricted: 'wait' | 'refuse';
+  /** E-9b */
+  readonly authorisationTimeoutHours: number;
+  /** E-5 */
+  readonly conflictResend: 'when-unchanged' | 'never';
+  /** In characters (T-2). */
+  readonly maxCommentLength: number;
   readonly leaseSeconds: number;
   readonly maxFileBytes: number;
   readonly logLevel: 'info' | 'warn' | 'error';
@@ -59,6 +67,10 @@ const SERVER_NAMES = [
   'ID_NAMESPACE_SECRET',
   'REFUSE_IDENTIFIERS_IN_URLS',
   'DECISION_DELAY_SECONDS',
+  'USER_RESTRICTED_DECISIONS',
+  'AUTHORISATION_TIMEOUT_HOURS',
+  'CONFLICT_RESEND',
+  'MAX_COMMENT_LENGTH',
   'LEASE_SECONDS',
   'MAX_FILE_BYTES',
   'LOG_LEVEL',
@@ -108,6 +120,10 @@ export function serverConfig(environment: Environment, faults: string[]): Server
     idNamespaceSecret: values.ID_NAMESPACE_SECRET,
     refuseIdentifiersInUrls: values.REFUSE_IDENTIFIERS_IN_URLS,
     decisionDelaySeconds: values.DECISION_DELAY_SECONDS,
+    userRestricted: values.USER_RESTRICTED_DECISIONS,
+    authorisationTimeoutHours: values.AUTHORISATION_TIMEOUT_HOURS,
+    conflictResend: values.CONFLICT_RESEND,
+    maxCommentLength: values.MAX_COMMENT_LENGTH,
     leaseSeconds: values.LEASE_SECONDS,
     maxFileBytes: values.MAX_FILE_BYTES,
     logLevel: values.LOG_LEVEL,

@@ -6,7 +6,6 @@ const wholeNumber = (min: number, max: number) => z.coerce.number().int().min(mi
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
 const httpUrl = z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, ''));
 /** What goes to e-RS is patients' and clinicians': it travels encrypted, but to this machine's own simulator. */
-/** What goes to e-RS is patients' and clinicians': it travels encrypted, but to this machine's own simulator. */
 const ersUrl = httpUrl.refine(isSafeUrl, { message: 'must begin with https' });
 const secret = z
   .string()
@@ -125,6 +124,26 @@ export const VARIABLES = {
     default: '0',
     unit: 's',
     meaning: 'How long a decision can be taken back before it is sent',
+  }),
+  USER_RESTRICTED_DECISIONS: variable(z.enum(['wait', 'refuse']), {
+    default: 'wait',
+    meaning:
+      'A decision through the facade that needs a clinician and came without a session: wait for one, or refuse (403, nothing is stored)',
+  }),
+  AUTHORISATION_TIMEOUT_HOURS: variable(wholeNumber(1, 168), {
+    default: '24',
+    unit: 'h',
+    meaning: 'How long a decision waits for a clinician before the Task is open again',
+  }),
+  CONFLICT_RESEND: variable(z.enum(['when-unchanged', 'never']), {
+    default: 'when-unchanged',
+    meaning:
+      'After a referral got a new version under a decision: send again once if nothing that was reviewed has changed, or open the Task in any case',
+  }),
+  MAX_COMMENT_LENGTH: variable(wholeNumber(1, 10_000), {
+    default: '2000',
+    unit: 'characters',
+    meaning: 'Longest comment of a decision; e-RS documents 2,000 for a rejection and nothing for triage outcomes',
   }),
   LEASE_SECONDS: variable(wholeNumber(3, 3_600), {
     default: '30',

@@ -64,6 +64,6 @@ export type * from './records.ts';
 export { isPolledSince } from './review-end.ts';
 export { CLINICIAN, CLINICIAN_ADMIN, REVIEWER_ROLES } from './reviewer-roles.ts';
 export { OPERATOR_SCOPE, parseScope, type ResourceScope } from './scopes.ts';
-export type { SiteService } from './site.ts';
+export { isUnattended, type SiteService, UNATTENDED } from './site.ts';
 export type * from './store.ts';
 export { Turns } from './turns.ts';

@@ -11,3 +11,19 @@ export interface SiteService {
   /** Decisions that NHS England approved for unattended use here; default none (4.7). */
   readonly unattended: readonly DecisionCode[];
 }
+
+/** What NHS England lets applications send without a clinician, each after approval; a site names what it got (4.7). */
+export const UNATTENDED = [
+  'accept',
+  'accept-book-later',
+  'return-with-advice',
+] as const satisfies readonly DecisionCode[];
+
+/** Whether decisions of a kind go without a clinician at a service (4.7). */
+export const isUnattended = (
+  services: readonly SiteService[],
+  id: string | undefined,
+  decision: DecisionCode,
+): boolean =>
+  UNATTENDED.some((one) => one === decision) &&
+  services.some((service) => service.id === id && service.unattended.includes(decision));

@@ -4,10 +4,10 @@ import {
   backoffMs,
   CODES,
   type Code,
-  type DispatchRecord,
   type ErsReferral,
   type ErsRefusal,
   type Fate,
+  isUnattended,
   type TransactionEntry,
 } from '../core/index.ts';
 import {
@@ -62,7 +62,11 @@ export async function deliver(
   if (decision === undefined) return hand.isDirty ? write(options, hand, hand.step) : rest;
   const now = options.clock.now().toISOString();
   const channel =
-    identified !== undefined ? 'user' : isUnattended(options, hand.step.record, decision) ? 'application' : 'none';
+    identified !== undefined
+      ? 'user'
+      : isUnattended(options.services, hand.step.record.reviewed.service, decision.code) && !decision.isInSession
+        ? 'application'
+        : 'none';
   const step = nextDelivery(hand.step.record, decision, { now, channel }, options.policy);
   switch (step.kind) {
     case 'send':
@@ -82,18 +86,6 @@ export async function deliver(
     default:
       return apply(options, hand, decision, step, []);
   }
-}
-
-/** NHS England lets applications send accepts and triage outcomes, each after approval; a site names those it got (4.7). */
-function isUnattended(
-  { services }: DispatchRoom,
-  record: DispatchRecord,
-  { code, isInSession = false }: QueuedDecision,
-): boolean {
-  if (isInSession) return false;
-  const isPermitted = code === 'accept' || code === 'accept-book-later' || code === 'return-with-advice';
-  const service = services.find(({ id }) => id === record.reviewed.service);
-  return isPermitted && (service?.unattended.includes(code) ?? false);
 }
 
 async function send(

@@ -33,7 +33,7 @@ export async function findReview(
     return { ok: true, value: { review, ...nothing, reference: { reasons: undefined, system: undefined } } };
   }
   const now = clock.now().toISOString();
-  const rules = await readRules(store, record, review.task, now);
+  const rules = await readRules(store, record, review.task, now, room);
   if (!rules.ok) return { ok: false, code: 'store-unavailable' };
   const { context, reference } = rules.value;
   let taken = takeOver(review.task, record, context, now);

@@ -19,6 +19,8 @@ export interface DispatchOptions {
   readonly ids: IdSpace;
   readonly services: readonly SiteService[];
   readonly policy: DeliveryPolicy;
+  /** In characters (T-2); absent: 2,000. */
+  readonly maxCommentLength?: number;
   /** How often decided Tasks are looked for, and how often all open reviews are compared with their records. */
   readonly scanEveryMs: number;
   readonly sweepEveryMs: number;

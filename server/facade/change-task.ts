@@ -3,6 +3,7 @@ import {
   CODES,
   type Code,
   type DispatchRecord,
+  isUnattended,
   type Stored,
   type StoreResult,
   type TransactionEntry,
@@ -146,8 +147,14 @@ async function storeDecision(
   decided: Extract<Assessment, { kind: 'decided' }>,
   session: UserSession | undefined,
 ): Promise<Answer> {
-  const { store, engine, requireUserSession } = room;
-  if (session === undefined && requireUserSession) return refuse('user-session-required');
+  const { store, engine, refuseUserRestricted } = room;
+  if (session === undefined && refuseUserRestricted !== undefined) {
+    // Files are uploaded by users only (T-6).
+    const needsUser =
+      decided.attachments.length > 0 ||
+      !isUnattended(refuseUserRestricted.services, record.data.reviewed.service, decided.decision);
+    if (needsUser) return refuse('user-session-required');
+  }
   // A session cannot wait: without an engine to use it the decision would be stored but not sent (architecture 3).
   if (session && !(await engine.isAtHand())) return refuse('engine-unavailable');
   const user = await verifiedUser(room, call.caller);

@@ -1,6 +1,16 @@
 import type { RequestHandler } from 'express';
 import type { Registry } from 'prom-client';
-import type { Access, Alerts, Audit, Clock, Engine, Log, Store, StoreCapabilities } from '../core/index.ts';
+import type {
+  Access,
+  Alerts,
+  Audit,
+  Clock,
+  Engine,
+  Log,
+  SiteService,
+  Store,
+  StoreCapabilities,
+} from '../core/index.ts';
 
 export interface FacadeLimits {
   readonly maxBodyBytes: number;
@@ -73,8 +83,13 @@ export interface FacadeOptions {
   readonly refuseIdentifiersInUrls?: boolean;
   /** What a monitor shows for /metrics and all of /health/ready; absent: those take a token of an operator. */
   readonly metricsSecret?: string;
-  /** A decision without a clinician's session is refused with 403 and stored nowhere (4.7, `userRestricted: refuse`). */
-  readonly requireUserSession?: boolean;
+  /**
+   * A decision that needs a clinician and comes without a session is refused with 403 and stored nowhere, but for what goes
+   * unattended at one of these services (4.7, `userRestricted: refuse`); absent: it waits for one.
+   */
+  readonly refuseUserRestricted?: { readonly services: readonly SiteService[] };
+  /** In characters (T-2); absent: 2,000. */
+  readonly maxCommentLength?: number;
 }
 
 /** For the HTTP server: a client that sends its headers or body too slowly gives its connection back. */

@@ -29,8 +29,9 @@ export async function loadReview({ store }: FacadeRoom, taskId: string): Promise
 }
 
 /** What judging a Task needs to know besides it; a store that does not answer now is no rule that was broken. */
-export async function rulesFor({ store, clock }: FacadeRoom, { record }: Review, task: Task): Promise<Rules | Refusal> {
-  const rules = await readRules(store, record.data, task, clock.now().toISOString());
+export async function rulesFor(room: FacadeRoom, { record }: Review, task: Task): Promise<Rules | Refusal> {
+  const { store, clock } = room;
+  const rules = await readRules(store, record.data, task, clock.now().toISOString(), room);
   return rules.ok ? rules.value : refuseForStore(rules);
 }
 

@@ -34,12 +34,14 @@ const PRIORITIES: readonly ErsPriority[] = ['ROUTINE', 'URGENT', 'TWO_WEEK_WAIT'
 /**
  * Reads the rules for one review: facade and dispatch judge by the same (4.3).
  * @param task the Task to be judged: its attachments are looked up; undefined when somebody deleted it
+ * @param site what the site allows
  */
 export async function readRules(
   store: Store,
   record: DispatchRecord,
   task: Task | undefined,
   now: string,
+  site: Pick<AssessContext, 'maxCommentLength'>,
 ): Promise<StoreResult<Rules>> {
   const mayReject = task?.status !== 'accepted' || record.decision?.code === 'reject';
   const reference = mayReject ? await readRejectionReference(store, now) : NOT_READ;
@@ -52,6 +54,7 @@ export async function readRules(
     usableAttachments: usable.value,
     ...(record.decision?.wasUnknown ? { isInDoubt: true } : {}),
     ...(currentPriority === undefined ? {} : { currentPriority }),
+    ...(site.maxCommentLength === undefined ? {} : { maxCommentLength: site.maxCommentLength }),
   };
   return { ok: true, value: { context, reference: reference.value } };
 }

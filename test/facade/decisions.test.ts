@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { OperationOutcome, Task } from '@medplum/fhirtypes';
 import request from 'supertest';
 import { CODE_SYSTEM, decisionOf, makeOutput, reviewStatusOf } from '../../mappings/index.ts';
+import type { SiteService } from '../../server/core/index.ts';
 import { type ReviewOptions, startFacade, type World } from './world.ts';
 
 const SESSION = {
@@ -378,11 +379,21 @@ describe('a clinician’s session', () => {
     expect((await world.task()).status).toBe('requested');
   });
 
-  test('is asked for with 403 where the site takes decisions with a session only', async () => {
-    await using world = await startFacade({ requireUserSession: true });
+  const site = (unattended: SiteService['unattended']) => ({
+    refuseUserRestricted: { services: [{ id: '1', lists: ['REFERRALS_FOR_REVIEW'] as const, unattended }] },
+  });
+
+  test('4.7: is asked for with 403 where the site lets no decision wait for one; nothing is stored', async () => {
+    await using world = await startFacade(site([]));
     const answer = await patch(world, status('accepted'));
     expect([answer.status, codesOf(answer.body)]).toEqual([403, ['user-session-required']]);
     expect((await world.task()).status).toBe('requested');
+  });
+
+  test('4.7: is not asked for where the application sends such a decision by itself', async () => {
+    await using world = await startFacade(site(['accept']));
+    expect((await patch(world, status('accepted'))).status).toBe(200);
+    expect((await world.task()).status).toBe('accepted');
   });
 
   test.each<[string, Record<string, string>]>([

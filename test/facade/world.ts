@@ -312,7 +312,7 @@ export async function startFacade(options: FacadeWorldOptions = {}): Promise<Wor
     baseline: task,
     sendable: { version: 5, fingerprint: 'f' },
     offered: review.offered ?? OFFERED,
-    reviewed: { state: 'BOOKED', priority: 'ROUTINE' },
+    reviewed: { state: 'BOOKED', priority: 'ROUTINE', service: '1' },
   };
   await writeRecord(store, 'ers-dispatch', key, record);
   const readIt = async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Bundle, ServiceRequest, Task } from '@medplum/fhirtypes';
 import { SYSTEM } from '../../mappings/index.ts';
-import { type RemoteStoreConfig, Secret } from '../../server/config/index.ts';
+import { type RemoteStoreConfig, Secret, type ServerConfig } from '../../server/config/index.ts';
 import { type Log, type LogFields, type SiteService, type Store, systemClock } from '../../server/core/index.ts';
 import { type Product, startProduct } from '../../server/product.ts';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../simulator/index.ts';
@@ -69,11 +69,13 @@ export interface WorldOptions extends SimulatorOptions {
   readonly hintSecret?: string;
   /** How often the engine looks by itself at what clients wrote. Default: as in production. */
   readonly scanEveryMs?: number;
+  /** What the site decides about decisions. Default: as the README says. */
+  readonly site?: Partial<ServerConfig>;
 }
 
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const { isSignedIn = true, unattended = [], pollIntervalMs = 3_600_000, pollsPerDay, ...more } = options;
-  const { store: shared, leaseSeconds = 30, remoteStore, hintSecret, scanEveryMs, ...simulated } = more;
+  const { store: shared, leaseSeconds = 30, remoteStore, hintSecret, scanEveryMs, site, ...simulated } = more;
   const simulator = await startSimulator({
     port: 0,
     ...simulated,
@@ -95,9 +97,14 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         idNamespaceSecret: new Secret('a secret of this test world'),
         refuseIdentifiersInUrls: false,
         decisionDelaySeconds: 0,
+        userRestricted: 'wait',
+        authorisationTimeoutHours: 24,
+        conflictResend: 'when-unchanged',
+        maxCommentLength: 2_000,
         leaseSeconds,
         maxFileBytes: 50_000_000,
         logLevel: 'info',
+        ...site,
       },
       ers: {
         ...simulator.credentials,
