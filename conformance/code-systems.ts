@@ -113,6 +113,10 @@ const TASK_PARAMETER: Concepts<InputCode | ClientOutputCode | EngineOutputCode> 
   'decided-in-ers': ['Decided in e-RS', 'Somebody decided in e-RS itself.'],
   'outcome-inferred': ['Outcome inferred', 'Known from a later worklist, since e-RS never answered the call.'],
   'failed-decision': ['Failed decision', 'The decision that was not recorded.'],
+  'outcome-unknown': [
+    'Outcome unknown',
+    'The decision of which nobody can say whether e-RS recorded it before more happened to the referral.',
+  ],
   outcome: ['Outcome', 'Why the decision was not recorded.'],
 };
 

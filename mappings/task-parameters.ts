@@ -26,6 +26,7 @@ export type EngineOutputCode =
   | 'decided-in-ers'
   | 'outcome-inferred'
   | 'failed-decision'
+  | 'outcome-unknown'
   | 'outcome';
 
 export const OPEN_STATUSES: readonly OpenStatus[] = [
@@ -126,8 +127,11 @@ export function taskCodeOf(task: Task): TaskCode | undefined {
   return member(TASK_CODES, codeOf(task.code, CODE_SYSTEM.taskCode));
 }
 
-/** The normalised decision that an output holds; `failed-decision` is one that e-RS did not record. */
-export function decisionOf(task: Task, code: 'decision' | 'failed-decision' = 'decision'): DecisionCode | undefined {
+/** The normalised decision that an output holds: `failed-decision` is one that e-RS did not record, `outcome-unknown` one of which nobody can say. */
+export function decisionOf(
+  task: Task,
+  code: 'decision' | 'failed-decision' | 'outcome-unknown' = 'decision',
+): DecisionCode | undefined {
   return member(DECISION_CODES, codeOf(outputsOf(task, code)[0]?.valueCodeableConcept, CODE_SYSTEM.decision));
 }
 

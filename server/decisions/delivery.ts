@@ -1,6 +1,7 @@
 import { REVIEW_OUTCOME, type ReferralFacts, reviewStatusOf } from '../../mappings/index.ts';
 import { backoffMs, CODES, type Code, type DispatchRecord, type ErsRefusal, type Fate } from '../core/index.ts';
 import { appointmentKeyOf, fingerprintOf } from './fingerprint.ts';
+import { settledInErs } from './settled.ts';
 
 export type QueuedDecision = NonNullable<DispatchRecord['decision']>;
 export type Attempt = NonNullable<QueuedDecision['lastAttempt']>;
@@ -156,14 +157,22 @@ export function afterAnswer(
   situation: { now: string; random: number },
   policy: DeliveryPolicy,
 ): DeliveryStep {
+  const step = afterFate(decision, fate, situation, policy);
+  // Before it is given back, reading tells whether an earlier attempt was recorded although e-RS said 503, or nothing.
+  return step.kind === 'give-back' && decision.wasUnknown ? readFirst : step;
+}
+
+function afterFate(
+  decision: QueuedDecision,
+  fate: Fate<unknown>,
+  situation: { now: string; random: number },
+  policy: DeliveryPolicy,
+): DeliveryStep {
   switch (fate.kind) {
     case 'ok':
       return { kind: 'recorded' };
-    case 'retry': {
-      const step = again(asNotApplied(decision), fate.afterMs, situation, policy);
-      // Before it is given back, reading tells whether a 503 spoke the truth.
-      return step.kind === 'give-back' && decision.wasUnknown ? readFirst : step;
-    }
+    case 'retry':
+      return again(asNotApplied(decision), fate.afterMs, situation, policy);
     case 'reread':
       if (fate.code === 'ERS_VERSION_CONFLICT') return { kind: 'reread', why: 'conflict', afterMs: 0 };
       if (fate.code === 'ERS_LOCKED') return { kind: 'reread', why: 'locked', afterMs: fate.afterMs };
@@ -196,6 +205,18 @@ function doubt(decision: QueuedDecision): Doubt {
 export const isShownUnrecorded = ({ doubtedVersion }: QueuedDecision, facts: ReferralFacts): boolean =>
   doubtedVersion !== undefined && facts.version === doubtedVersion;
 
+/**
+ * Whether e-RS may have recorded a decision that it does not show: an attempt of it is in doubt, and e-RS does not show what
+ * would be if it had recorded none. An accept leaves no trace; any other decision shows until more happens to the referral.
+ * Source: target-model 4.5, D3
+ */
+export function mayBeRecorded(record: DispatchRecord, decision: QueuedDecision, facts: ReferralFacts): boolean {
+  if (!decision.wasUnknown || isShownUnrecorded(decision, facts)) return false;
+  if (decision.code === 'accept') return true;
+  const settled = settledInErs(facts);
+  return settled.kind === 'closed' ? !settled.isDecision : !isUntouched(record, facts);
+}
+
 /** What a decision carries from now on whose last attempt nobody heard the end of. */
 export const inDoubt = (decision: QueuedDecision): Doubt & Pick<QueuedDecision, 'doubtedAt'> => ({
   ...doubt(decision),
@@ -210,21 +231,6 @@ export const inDoubt = (decision: QueuedDecision): Doubt & Pick<QueuedDecision, 
 export const doubted = (decision: QueuedDecision, fate: Fate<unknown>): QueuedDecision =>
   fate.kind === 'retry' && fate.refusal?.status === 503 ? { ...decision, ...doubt(decision) } : decision;
 
-/**
- * Refusals that an earlier attempt of ours may have brought about itself: what it was to change has changed. Everything
- * else would have been refused then, too.
- */
-const OWN_DOING: ReadonlySet<string | undefined> = new Set([
-  'INVALID_REQUEST_STATE',
-  'INVALID_REQUEST_TYPE',
-  'NO_RELATIONSHIP',
-  'UNABLE_TO_CANCEL_APPOINTMENT',
-  'INVALID_STATE',
-  'PATIENT_ERROR',
-  'DUPLICATE_FILENAME',
-  undefined, // an answer that cannot be read may be any of them
-]);
-
 function afterRefusal(
   decision: QueuedDecision,
   fate: Extract<Fate<unknown>, { kind: 'refused' }>,
@@ -237,8 +243,8 @@ function afterRefusal(
     return { kind: 'await-user', why: fate.code };
   if (fate.code === 'ERS_APPLICATION_REFUSED') return again(asNotApplied(decision), 0, situation, policy);
   const isDefect = CODES[fate.code].acts === 'developer' || fate.code === 'ERS_NOT_FOUND';
-  if (decision.wasUnknown && (OWN_DOING.has(refusal.ersCode) || fate.code === 'ERS_NOT_FOUND'))
-    return { kind: 'reread', why: 'unknown', afterMs: 0, refused: { refusal, isDefect } };
+  // An earlier attempt of ours may have changed what this one was to change, and so have brought the refusal about itself.
+  if (decision.wasUnknown) return { kind: 'reread', why: 'unknown', afterMs: 0, refused: { refusal, isDefect } };
   return { kind: 'refused', refusal, isDefect };
 }
 
@@ -314,10 +320,13 @@ const isUntouched = (record: DispatchRecord, facts: ReferralFacts): boolean =>
 export function showsOutcome(decision: QueuedDecision, facts: ReferralFacts): boolean {
   const { command } = decision;
   if (command.decision === 'accept') return false;
-  const hasComment = (facts.comments ?? '').trim() === (command.comment ?? '').trim();
+  const hasComment = wordsOf(facts.comments) === wordsOf(command.comment);
   if (command.decision === 'reject') {
     return facts.state === 'REJECTED' && facts.reason?.code === command.reason && hasComment;
   }
   const isState = facts.state === 'TRIAGED_PROVIDER_TO_ACTION' || facts.state === 'TRIAGE_RESPONSE';
   return isState && facts.reason?.code === REVIEW_OUTCOME[command.decision] && hasComment;
 }
+
+/** e-RS may break the lines of a comment in its own way: the words are what was sent. */
+const wordsOf = (comment = ''): string => comment.trim().replaceAll(/\s+/g, ' ');

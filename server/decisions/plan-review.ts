@@ -14,22 +14,34 @@ import {
   withReviewStatus,
 } from '../../mappings/index.ts';
 import { type AlertCode, CODES, type DispatchRecord, isPolledSince } from '../core/index.ts';
+import { assessFound } from './assess-found.ts';
+import type { AssessContext } from './assessment.ts';
 import {
   ATTEMPT_MAX_MS,
   asUnknowable,
   isShownUnrecorded,
   mayBeAtWork,
+  mayBeRecorded,
   type QueuedDecision,
   showsOutcome,
 } from './delivery.ts';
-import { fingerprintOf } from './fingerprint.ts';
-import { groupOf, REVIEW_MACHINE } from './machine.ts';
-import { recorded } from './outcomes.ts';
-import { conflictFailure, failedDecision, reopened } from './reopened.ts';
+import { appointmentKeyOf, fingerprintOf } from './fingerprint.ts';
+import { REVIEW_MACHINE } from './machine.ts';
+import { invalid, recorded } from './outcomes.ts';
+import { decisionProvenance } from './provenance.ts';
+import { conflictFailure, fallenDecision, reopened } from './reopened.ts';
 import { buildReview, followed, type Review, reviewedOf } from './review-task.ts';
 import { type Closed, LEFT_WORKLIST, settledInErs } from './settled.ts';
 import type { Episode, ReviewPlan, ReviewSituation } from './situation.ts';
-import { withEngineElementsOf, withOffered, withOutputs, withoutDecision, withoutLeftovers } from './task-elements.ts';
+import {
+  notesAdded,
+  withClientNotes,
+  withEngineElementsOf,
+  withOffered,
+  withOutputs,
+  withoutDecision,
+  withoutLeftovers,
+} from './task-elements.ts';
 
 const none = (...alerts: AlertCode[]): ReviewPlan => ({ kind: 'none', alerts });
 
@@ -45,14 +57,40 @@ export function planReview(situation: ReviewSituation): ReviewPlan {
 
 /**
  * The episode with the engine's own elements, whatever somebody made of them in the store: what is built on it becomes
- * the baseline, and a forgery must not. The facade's businessStatus is kept while the review is open.
+ * the baseline, and a forgery must not; nor what the rules refuse of a client, which is given back here as dispatch would
+ * have (E-9c). A decision that was written straight into the store stands as it is, for dispatch to judge.
  */
-function asOurs({ task, record }: Episode): Episode {
-  const ours = withEngineElementsOf(record.baseline, task);
-  const status = reviewStatusOf(task);
-  const isOpen = status !== undefined && groupOf(status) === 'open' && record.decision === undefined;
-  return { record, task: isOpen ? withReviewStatus(ours, status) : ours };
+function asOurs({ task, record }: Episode): Ours {
+  const { baseline, offered } = record;
+  const ours = withEngineElementsOf(baseline, task);
+  const isDecided = task.status === 'accepted' || task.status === 'rejected';
+  if (record.decision !== undefined || isDecided)
+    return { record, task: notesAdded(baseline, ours) === undefined ? withNotesOf(ours, baseline) : ours };
+  const { assessment } = assessFound({ baseline, task, offered, context: NO_DECISION });
+  switch (assessment.kind) {
+    case 'annotated':
+      return { record, task: assessment.task };
+    case 'refused': {
+      const given = invalid({ task: withClientNotes(baseline, task), record }, assessment.issues);
+      return { ...given, isRefused: true };
+    }
+    default:
+      return { record, task: baseline };
+  }
 }
+
+interface Ours extends Episode {
+  /** Somebody wrote what the rules refuse: the Task says so, and is not stored yet. */
+  readonly isRefused?: boolean;
+}
+
+/** An earlier note that somebody altered or dropped is as it was (T-2). */
+function withNotesOf({ note: _, ...task }: Task, { note }: Task): Task {
+  return note === undefined ? task : { ...task, note };
+}
+
+/** What only decisions are judged by. */
+const NO_DECISION: AssessContext = { rejectionReasons: undefined, usableAttachments: new Set() };
 
 /** A decision that is queued, or was written straight to the store and not yet taken over. */
 const isDecided = ({ task, record }: Episode): boolean =>
@@ -106,7 +144,7 @@ const asksAnew = (was: DispatchRecord['reviewed'], is: DispatchRecord['reviewed'
 const episodeOf = (task: Task): number => parseTaskKey(identifierOf(task, SYSTEM.reviewTask) ?? '')?.episode ?? 1;
 
 /** The review is open or its decision is under way: it follows e-RS, or ends because e-RS has settled it. */
-function planOpen(situation: ReviewSituation, latest: Episode): ReviewPlan {
+function planOpen(situation: ReviewSituation, latest: Ours): ReviewPlan {
   const { facts } = situation.referral;
   const { baseline, decision } = latest.record;
   const status = reviewStatusOf(baseline) ?? 'awaiting-review';
@@ -157,12 +195,14 @@ function unknowable({ record }: Episode, decision: QueuedDecision): ReviewPlan {
 }
 
 /** E-4: an attempt that seemed lost, or not to have been applied, is found in e-RS after all. */
-function recordedLate({ referral, now }: ReviewSituation, latest: Episode, decision: QueuedDecision): ReviewPlan {
+function recordedLate(situation: ReviewSituation, latest: Episode, decision: QueuedDecision): ReviewPlan {
+  const { referral, now } = situation;
   const { version } = referral.facts;
   const { priority } = referral.serviceRequest;
   const step = { task: latest.record.baseline, record: latest.record };
   const answer = { version, at: now, ...(priority === undefined ? {} : { priority }) };
-  return { kind: 'close', ...recorded(step, decision, answer), alerts: [] };
+  const witness = decisionProvenance(latest.record, decision, answer, situation.ids);
+  return { kind: 'close', ...recorded(step, decision, answer), witness, alerts: [] };
 }
 
 /**
@@ -181,25 +221,33 @@ function planUnknowable(situation: ReviewSituation, latest: Episode, decision: Q
       ? conflict(situation, latest, buildReview(situation, listed, episodeOf(latest.task)))
       : none('outcome-unknown');
   }
-  if (!isAccept || facts.state !== 'BOOKED') return close(situation, latest, LEFT_WORKLIST);
+  // An accept is inferred of the very appointment that was accepted: another one, or another service's, is asked for by itself.
+  const { reviewed } = latest.record;
+  const isAsReviewed =
+    facts.state === 'BOOKED' &&
+    facts.service?.id === reviewed.service &&
+    appointmentKeyOf(facts) === reviewed.appointment;
+  if (!isAccept || !isAsReviewed) return close(situation, latest, LEFT_WORKLIST);
   // It left its list for another reason: what an accept makes of a referral has another version (4.5).
   if (isShownUnrecorded(decision, facts))
     return mayBeAtWork(decision, polledAt ?? '') ? none('outcome-unknown') : close(situation, latest, LEFT_WORKLIST);
   const decided = withoutLeftovers(latest.record.baseline);
   const outputs = [...(decided.output ?? []), makeOutput('outcome-inferred', { valueBoolean: true })];
   const task = withReviewStatus(withOutputs(versioned(decided, facts.version), outputs), 'accepted');
-  return ended(situation, latest, task, true);
+  const answer = { version: facts.version, at: situation.now };
+  const witness = decisionProvenance(latest.record, decision, answer, situation.ids);
+  return { ...ended(situation, latest, task, true), witness };
 }
 
 /** E-10: e-RS has settled the review, or no longer asks for it. */
 function close(situation: ReviewSituation, latest: Episode, settled: Closed): ReviewPlan {
   const { facts } = situation.referral;
-  const failed = latest.record.decision?.code;
+  const { decision } = latest.record;
   const reason = settled.isDecision && facts.reason !== undefined ? ersReason(facts.reason) : codeReason(settled.code);
   const clean = withoutDecision(latest.task, []);
   const note = settled.isDecision && facts.comments !== undefined ? [ersNote(facts.comments)] : [];
   const outputs = [
-    ...(failed === undefined ? [] : [failedDecision(failed)]),
+    ...(decision === undefined ? [] : [fallenDecision(decision.code, mayBeRecorded(latest.record, decision, facts))]),
     ...(settled.isDecision ? [makeOutput('decided-in-ers', { valueBoolean: true })] : []),
   ];
   const notes = [...(clean.note ?? []), ...note];
@@ -227,7 +275,12 @@ const ersNote = (text: string): Annotation => ({ authorString: 'NHS e-Referral S
 const versioned = (task: Task, version: number): Task =>
   withExtension(task, 'ers-version', { valueUnsignedInt: version });
 
-function ended({ referral, now }: ReviewSituation, latest: Episode, task: Task, isRecorded: boolean): ReviewPlan {
+function ended(
+  { referral, now }: ReviewSituation,
+  latest: Episode,
+  task: Task,
+  isRecorded: boolean,
+): Exclude<ReviewPlan, { kind: 'none' }> {
   const { decision: _, ...record } = latest.record;
   const end = { at: now, version: referral.facts.version, recorded: isRecorded };
   return { kind: 'close', task, record: { ...record, baseline: task, ended: end }, alerts: [] };
@@ -251,11 +304,14 @@ function conflict(situation: ReviewSituation, latest: Episode, review: Review | 
   const base = review === undefined ? latest.task : followed(latest.task, review.task);
   const offered = review?.offered ?? record.offered;
   const sent = decision?.lastAttempt?.version ?? record.sendable.version;
-  const task = reopened(versioned(base, facts.version), offered, {
-    ...conflictFailure({ sent, current: facts.version }, decision?.lastAttempt?.correlationId),
-    ...(decision === undefined ? {} : { failed: decision.code }),
-  });
   const reviewed = review?.reviewed ?? reviewedOf(facts, undefined, record.reviewed);
+  // What a list asks for as it did has not been accepted; what it asks for anew may have been, before (4.6).
+  const isAskedAnew = decision?.code !== 'accept' || asksAnew(record.reviewed, reviewed);
+  const isDoubtful = decision !== undefined && isAskedAnew && mayBeRecorded(latest.record, decision, facts);
+  const task = reopened(versioned(base, facts.version), offered, {
+    ...conflictFailure({ sent, current: facts.version }, decision?.lastAttempt?.correlationId, isDoubtful),
+    ...(decision === undefined ? {} : { failed: decision.code, isDoubtful }),
+  });
   return {
     kind: 'update',
     task,
@@ -270,16 +326,17 @@ const sendableOf = (referral: MappedReferral, reviewed: DispatchRecord['reviewed
 });
 
 /** E-11, E-12: the review goes on and follows e-RS. */
-function follow(situation: ReviewSituation, latest: Episode): ReviewPlan {
+function follow(situation: ReviewSituation, latest: Ours): ReviewPlan {
   const { record, task: current } = latest;
   const { facts } = situation.referral;
   const { review, reviewed, sendable, isSame } = seenNow(situation, latest);
   if (!isSame && isDecided(latest)) return conflict(situation, latest, review);
   const moved = { ...record, sendable, reviewed };
   if (!isSame) {
-    const base = withoutLeftovers(review === undefined ? current : followed(current, review.task));
+    const base = review === undefined ? current : followed(current, review.task);
     const offered = review?.offered ?? record.offered;
-    const task = withReviewStatus(versioned(withOffered(base, offered), facts.version), 'referral-changed');
+    const open = versioned(withOffered(base, offered), facts.version);
+    const task = latest.isRefused ? open : withReviewStatus(withoutLeftovers(open), 'referral-changed');
     return { kind: 'update', task, record: { ...moved, offered, baseline: task }, alerts: [] };
   }
   const bookkeeping: ReviewPlan =
@@ -315,7 +372,7 @@ export function planUnreadable(
     if (isDecided(ours) || isSameJson(task, ours.task)) return none(...alerts);
     return { kind: 'update', task, record: { ...record, offered: [], baseline: task }, alerts };
   }
-  const outputs = decision === undefined ? [] : [failedDecision(decision.code)];
+  const outputs = decision === undefined ? [] : [fallenDecision(decision.code)];
   const clean = withOutputs(withoutDecision(ours.task, []), outputs);
   const statusReason = codeReason('moved-away');
   const closed: Task = { ...clean, status: 'cancelled', ...(statusReason === undefined ? {} : { statusReason }) };

@@ -17,6 +17,8 @@ export interface Failure {
   readonly issues: readonly OperationOutcomeIssue[];
   /** Absent where no decision could be read at all. */
   readonly failed?: DecisionCode;
+  /** Nobody can say whether e-RS recorded it (4.5). */
+  readonly isDoubtful?: boolean;
 }
 
 /**
@@ -26,7 +28,7 @@ export interface Failure {
  */
 export function reopened(task: Task, offered: readonly DecisionCode[], failure: Failure): Task {
   const open = withoutDecision(task, offered);
-  const failed = failure.failed === undefined ? [] : [failedDecision(failure.failed)];
+  const failed = failure.failed === undefined ? [] : [fallenDecision(failure.failed, failure.isDoubtful)];
   return withReviewStatus(
     withOutputs(
       {
@@ -44,13 +46,15 @@ export function reopened(task: Task, offered: readonly DecisionCode[], failure: 
   );
 }
 
-/** Tells which decision was not recorded. */
-export const failedDecision = (decision: DecisionCode) => makeOutput('failed-decision', decisionValue(decision));
+/** Tells which decision was not recorded, or of which nobody can say whether it was (D3, 4.5). */
+export const fallenDecision = (decision: DecisionCode, isDoubtful = false) =>
+  makeOutput(isDoubtful ? 'outcome-unknown' : 'failed-decision', decisionValue(decision));
 
 /** What a Task says of a decision that the referral's change undid (4.8). */
 export function conflictFailure(
   versions: { sent: number; current: number },
   correlationId: string | undefined,
+  isDoubtful: boolean,
 ): Pick<Failure, 'businessStatus' | 'reason' | 'issues'> {
   const { sent, current } = versions;
   const coding = [{ system: CODE_SYSTEM.decisionIssue, code: 'referral-changed' }];
@@ -58,11 +62,12 @@ export function conflictFailure(
     correlationId === undefined
       ? `Reviewed version ${sent}`
       : `Sent If-Match W/"${sent}"; correlation ${correlationId}`;
+  const outcome = isDoubtful ? 'Nobody can say whether your decision was recorded before.' : 'Nothing was recorded.';
   return {
     businessStatus: 'decision-conflict',
     reason: {
       coding,
-      text: `The referral changed in e-RS (version ${sent} to ${current}). Nothing was recorded. Review it again.`,
+      text: `The referral changed in e-RS (version ${sent} to ${current}). ${outcome} Review it again.`,
     },
     issues: [
       {

@@ -4,6 +4,7 @@ import {
   type DecisionCode,
   type ReferralFacts,
   type TaskCode,
+  taskCodeOf,
   type WorklistItem,
 } from '../../mappings/index.ts';
 import type { DispatchRecord } from '../core/index.ts';
@@ -33,7 +34,7 @@ export function buildReview(situation: ReviewSituation, items: readonly Worklist
   if (item === undefined) return undefined;
   const otherItem = items.find((candidate) => candidate !== item);
   const { facts, documents, appointment } = situation.referral;
-  const code = taskCodeFor(item, facts, situation.isReviewable ?? false);
+  const code = taskCodeFor(item, facts, situation.isReviewable ?? wasReviewable(situation));
   const offered = OFFERED[code];
   const bookableType = situation.bookableType ?? facts.inferredBookableType;
   const built = buildReviewTask(
@@ -56,6 +57,12 @@ export function buildReview(situation: ReviewSituation, items: readonly Worklist
   const task = withOffered(situation.resolve?.(built) ?? built, offered);
   return { task, offered, reviewed: reviewedOf(facts, item) };
 }
+
+/** Where A029 was not asked, what it said when it was stands (T-10). */
+const wasReviewable = ({ latest }: ReviewSituation): boolean =>
+  latest !== undefined &&
+  latest.record.ended === undefined &&
+  taskCodeOf(latest.record.baseline) === 'review-slot-issue';
 
 /** M-62; T-10 for slot issues. */
 function taskCodeFor(item: WorklistItem, facts: ReferralFacts, isReviewable: boolean): TaskCode {

@@ -1,4 +1,4 @@
-import type { Task } from '@medplum/fhirtypes';
+import type { Provenance, Task } from '@medplum/fhirtypes';
 import type { BookableType, IdSpace, MappedReferral, WorklistItem } from '../../mappings/index.ts';
 import type { AlertCode, DispatchRecord } from '../core/index.ts';
 
@@ -22,7 +22,7 @@ export interface ReviewSituation {
   readonly latest: Episode | undefined;
   /** Site configuration of the service; inference fills in (1.5). */
   readonly bookableType?: BookableType;
-  /** A029 lists RECORD_REVIEW_OUTCOME for this version; only asked for slot issues (T-10). */
+  /** A029 lists RECORD_REVIEW_OUTCOME for this version; only asked for slot issues (T-10). Absent: it did not say. */
   readonly isReviewable?: boolean;
   readonly hasClinicalSummary: boolean;
   /** An instant. */
@@ -40,5 +40,7 @@ export type ReviewPlan =
       /** Absent for `bookkeeping` (E-12): only the record moves. */
       readonly task?: Task;
       readonly record: DispatchRecord;
+      /** Of a decision that e-RS turns out to have recorded (E-4). */
+      readonly witness?: Provenance;
       readonly alerts: readonly AlertCode[];
     };

@@ -21,7 +21,7 @@ const CLIENT_OUTPUTS: ReadonlySet<string | undefined> = new Set([
   'attachment',
 ]);
 /** What an unsuccessful decision leaves behind (T-7). */
-const LEFTOVER_OUTPUTS: ReadonlySet<string | undefined> = new Set(['failed-decision', 'outcome']);
+const LEFTOVER_OUTPUTS: ReadonlySet<string | undefined> = new Set(['failed-decision', 'outcome-unknown', 'outcome']);
 /** The id of the contained OperationOutcome that says why a decision was not recorded. */
 export const OUTCOME_ID = 'outcome';
 const LEFTOVER_REASONS: ReadonlySet<string | undefined> = new Set([
@@ -146,4 +146,14 @@ export function asDecided(task: Task, decision: DecisionCode): Task {
 export function withoutDecision(task: Task, offered: readonly DecisionCode[]): Task {
   const { statusReason: _, ...rest } = withoutLeftovers(task);
   return withOffered(withOutputs(rest, []), offered);
+}
+
+/** The Task to be given back: the engine's elements as they were; notes that were added, and the owner, are the client's. */
+export function withClientNotes(baseline: Task, found: Task): Task {
+  const notes = [...(baseline.note ?? []), ...(notesAdded(baseline, found) ?? [])];
+  return {
+    ...baseline,
+    ...(notes.length === 0 ? {} : { note: notes }),
+    ...(found.owner === undefined ? {} : { owner: found.owner }),
+  };
 }

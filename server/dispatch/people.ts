@@ -1,7 +1,7 @@
-import type { Practitioner, Resource } from '@medplum/fhirtypes';
-import { type IdSpace, idOf, practitionerKey, ukCoreProfile } from '../../mappings/index.ts';
+import type { Resource } from '@medplum/fhirtypes';
+import type { IdSpace } from '../../mappings/index.ts';
 import type { Store } from '../core/index.ts';
-import { engineDevice, References, SharedResources } from '../landing/index.ts';
+import { engineDevice, practitioner, References, SharedResources } from '../landing/index.ts';
 
 /** Those who are named in Provenance and AuditEvent: they must be in the store before the transaction that names them. */
 export interface People {
@@ -17,20 +17,9 @@ export function createPeople(store: Store, ids: IdSpace): People {
   return {
     async place(...sdsUserIds) {
       const named = new Set(sdsUserIds.filter((id) => id !== undefined));
-      const people = [...named].map((id) => practitioner(id, ids));
+      const people = [...named].map((id) => practitioner(ids, id));
       return (await shared.place([engineDevice(ids), ...people], references)).ok;
     },
     resolve: (witness) => references.resolve(witness),
-  };
-}
-
-/** All that e-RS says of a user is his SDS id. */
-function practitioner(sdsUserId: string, ids: IdSpace): Practitioner {
-  const key = practitionerKey(sdsUserId);
-  return {
-    resourceType: 'Practitioner',
-    id: idOf(ids, key),
-    meta: { profile: [ukCoreProfile('Practitioner')] },
-    identifier: [{ system: key.system, value: key.value }],
   };
 }

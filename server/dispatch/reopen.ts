@@ -2,7 +2,7 @@ import type { EngineAnswer } from '../core/index.ts';
 import { isKnownNotApplied, reopenedByOperator } from '../decisions/index.ts';
 import type { InHand } from './next.ts';
 import type { DispatchRoom } from './room.ts';
-import { settle } from './settle.ts';
+import { readAndSettle } from './settle.ts';
 import { writeStep } from './write.ts';
 
 /** A review as it is found now, with what others wrote on it taken over. Undefined: no review of ours. */
@@ -33,8 +33,7 @@ export async function reopen(options: DispatchRoom, find: Find): Promise<EngineA
       return hasRead ? { ok: true, value: undefined } : { ok: false, code: 'nothing-to-reopen' };
     }
     const now = options.clock.now().toISOString();
-    const isRead = hasRead || !decision.wasUnknown;
-    if (isRead && isKnownNotApplied(decision, now, options.policy)) {
+    if ((hasRead || !decision.wasUnknown) && isKnownNotApplied(decision, now, options.policy)) {
       const written = await writeStep(options, review, reopenedByOperator(step, decision));
       if (written.ok) {
         options.log.info('dispatch.decision.reopened', { taskId, decision: decision.code, attempt: decision.attempts });
@@ -45,7 +44,8 @@ export async function reopen(options: DispatchRoom, find: Find): Promise<EngineA
       const isUnread = !decision.isUnknowable && decision.lastAttempt?.outcome === 'unknown';
       return { ok: false, code: isUnread ? 'ers-unavailable' : 'outcome-unknown' };
     } else {
-      await settle(options, review, decision, 'unknown');
+      const { isRead } = await readAndSettle(options, review, decision, 'unknown');
+      if (!isRead) return { ok: false, code: decision.isUnknowable ? 'outcome-unknown' : 'ers-unavailable' };
       hasRead = true;
     }
   }

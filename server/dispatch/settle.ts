@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { withReviewStatus } from '../../mappings/index.ts';
-import { backoffMs, type ErsReferral, type TransactionEntry } from '../core/index.ts';
+import { backoffMs, type DispatchRecord, type ErsReferral, type TransactionEntry } from '../core/index.ts';
 import {
   afterReread,
   asNotApplied,
   asUnknowable,
   type DeliveryStep,
+  decisionProvenance,
   exhausted,
   expired,
   inDoubt,
@@ -17,10 +18,9 @@ import {
   refusedByErs,
 } from '../decisions/index.ts';
 import type { LandingSituation, ReviewWrites } from '../landing/index.ts';
-import type { Review } from '../reviews/index.ts';
+import { loadReview, type Review } from '../reviews/index.ts';
 import { later, type Next, RETRY_MS, reload, rest } from './next.ts';
 import type { DispatchRoom } from './room.ts';
-import { decisionProvenance } from './witness.ts';
 import { writeStep } from './write.ts';
 
 /** How long a referral whose decision cannot be settled is left alone between two reads. */
@@ -63,13 +63,24 @@ async function writeUnlanded(
   witnesses: readonly TransactionEntry[],
 ): Promise<Next> {
   const at = options.clock.now().toISOString();
-  const step = recorded({ task: review.record.data.baseline, record: review.record.data }, decision, { version, at });
-  const written = await writeStep(options, review, step, [
-    ...witnesses,
-    provenance(options, review, decision, version, at),
-  ]);
+  const loaded = await loadReview(options.store, review.record.data.taskId, review.key);
+  if (!loaded.ok || loaded.value === undefined) return later();
+  const now = loaded.value;
+  const { data } = now.record;
+  const unchanged = { task: now.task ?? data.baseline, record: data };
+  const resource = decisionProvenance(data, decision, { version, at }, options.ids);
+  const written = isEndedOrOther(data, review)
+    ? await writeStep(options, now, unchanged, witnesses)
+    : await writeStep(options, now, recorded({ task: data.baseline, record: data }, decision, { version, at }), [
+        ...witnesses,
+        { kind: 'create', resource },
+      ]);
   return written.ok ? rest : later(written.retryAfterMs);
 }
+
+/** The engine that took over has ended the review by what e-RS showed it: an answer that comes late rewrites nothing (4.6). */
+const isEndedOrOther = (record: DispatchRecord, review: Review): boolean =>
+  record.ended !== undefined || record.taskId !== review.record.data.taskId;
 
 function recordedWrites(
   options: DispatchRoom,
@@ -81,51 +92,35 @@ function recordedWrites(
 ): ReviewWrites {
   const at = situation.now;
   const record = situation.latest?.record ?? review.record.data;
-  // The engine that took over has ended the review by what e-RS showed it: an answer that comes late rewrites nothing (4.6).
-  if (record.ended !== undefined || record.taskId !== review.record.data.taskId)
-    return { extra: [...witnesses], alerts: [] };
+  if (isEndedOrOther(record, review)) return { extra: [...witnesses], alerts: [] };
   const priority = situation.referral.serviceRequest.priority;
   const step = recorded({ task: record.baseline, record }, decision, {
     version,
     at,
     ...(priority === undefined ? {} : { priority }),
   });
-  return { ...step, extra: [...witnesses, provenance(options, review, decision, version, at)], alerts: [] };
-}
-
-function provenance(
-  options: DispatchRoom,
-  review: Review,
-  decision: QueuedDecision,
-  version: number,
-  at: string,
-): TransactionEntry {
-  const { sender, onBehalfOf } = decision.lastAttempt ?? {};
-  const about = {
-    code: decision.code,
-    version,
-    recorded: at,
-    ...(decision.decider === undefined ? {} : { decider: decision.decider }),
-    ...(decision.user === undefined ? {} : { user: decision.user }),
-    ...(sender === undefined ? {} : { sender }),
-    ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
-  };
-  return {
-    kind: 'create',
-    resource: options.people.resolve(decisionProvenance(review.record.data, about, options.ids)),
-  };
+  const witness = decisionProvenance(record, decision, { version, at }, options.ids);
+  return { ...step, extra: [...witnesses], witness, alerts: [] };
 }
 
 /**
  * Step 5: reads the referral again and, in the transaction that lands it, writes what that means for the decision.
  * Source: target-model 4.5
  */
-export async function settle(
+export const settle = async (
   options: DispatchRoom,
   review: Review,
   decision: QueuedDecision,
   why: RereadReason,
-): Promise<Next> {
+): Promise<Next> => (await readAndSettle(options, review, decision, why)).next;
+
+/** The same, and whether e-RS was read and what it showed is in the store. */
+export async function readAndSettle(
+  options: DispatchRoom,
+  review: Review,
+  decision: QueuedDecision,
+  why: RereadReason,
+): Promise<{ readonly isRead: boolean; readonly next: Next }> {
   const { taskId, ubrn } = review.record.data;
   const correlationId = decision.lastAttempt?.correlationId ?? randomUUID();
   const read = await options.ers.fetchReferral(ubrn, { correlationId, priority: 'decision' });
@@ -133,7 +128,8 @@ export async function settle(
     options.log.warn('dispatch.referral.unread', { taskId, code: read.code, correlationId });
     const isHidden = read.kind === 'refused';
     if (isHidden && why === 'unknown') options.alerts.raise('outcome-unknown', taskId);
-    return later(isHidden ? UNSETTLED_MS : Math.max(read.afterMs, RETRY_MS));
+    const waitMs = isHidden ? UNSETTLED_MS : Math.max(read.afterMs, waitToReadMs(decision, options.clock.now()));
+    return { isRead: false, next: later(waitMs) };
   }
   let step: DeliveryStep | undefined;
   const landed = await options.landing.land({
@@ -145,7 +141,7 @@ export async function settle(
       return settled.writes;
     },
   });
-  if (landed.kind !== 'landed') return { kind: 'later', afterMs: UNSETTLED_MS };
+  if (landed.kind !== 'landed') return { isRead: false, next: later(UNSETTLED_MS) };
   options.log.info('dispatch.decision.settled', {
     taskId,
     decision: decision.code,
@@ -154,12 +150,18 @@ export async function settle(
   });
   if (step?.kind === 'unknowable') {
     options.alerts.raise('outcome-unknown', taskId);
-    return { kind: 'later', afterMs: UNSETTLED_MS };
+    return { isRead: true, next: later(UNSETTLED_MS) };
   }
   options.alerts.clear('outcome-unknown', taskId);
   if (step?.kind === 'refused' && step.isDefect) options.alerts.raise('ers-request-wrong', taskId);
-  if (step?.kind === 'again') return { kind: 'later', afterMs: Date.parse(step.at) - options.clock.now().getTime() };
-  return reload;
+  const next = step?.kind === 'again' ? later(Date.parse(step.at) - options.clock.now().getTime()) : reload;
+  return { isRead: true, next };
+}
+
+/** While e-RS does not answer, twice as long each time, up to a minute: many decisions in doubt share one budget. */
+function waitToReadMs({ lastAttempt, queuedAt }: QueuedDecision, now: Date): number {
+  const doubtfulMs = now.getTime() - Date.parse(lastAttempt?.startedAt ?? queuedAt);
+  return Math.min(Math.max(doubtfulMs, RETRY_MS), UNSETTLED_MS);
 }
 
 /**
@@ -177,13 +179,16 @@ export async function follow(options: DispatchRoom, { record }: Review): Promise
     source: read.value.source,
     items: undefined,
     review: (situation) => {
-      const { service } = situation.referral.facts;
-      const bookableType = options.services.find(({ id }) => id === service?.id)?.bookableType;
-      const about = { ids: options.ids, listed: undefined, ...(bookableType === undefined ? {} : { bookableType }) };
-      const plan = planReview({ ...situation, ...about });
+      const plan = planReview({ ...situation, ...siteOf(options, situation), listed: undefined });
       return plan.kind === 'none' ? { alerts: plan.alerts } : plan;
     },
   });
+}
+
+/** What a review is built by besides what e-RS shows. */
+function siteOf({ ids, services }: DispatchRoom, { referral }: LandingSituation) {
+  const bookableType = services.find(({ id }) => id === referral.facts.service?.id)?.bookableType;
+  return { ids, ...(bookableType === undefined ? {} : { bookableType }) };
 }
 
 interface Settled {
@@ -275,10 +280,10 @@ function settledWrites(
       return { step, writes: { ...exhausted({ task: record.baseline, record }, decision), alerts: [] } };
     case 'conflict': {
       const plan = planConflict(
-        { ...situation, ids: options.ids, listed: situation.sync?.items },
+        { ...situation, ...siteOf(options, situation), listed: situation.sync?.items },
         { task: latest.task, record },
       );
-      return { step, writes: plan.kind === 'none' ? { alerts: [] } : { ...plan, alerts: [...plan.alerts] } };
+      return { step, writes: plan.kind === 'none' ? { alerts: [] } : plan };
     }
     default:
       return nothing;

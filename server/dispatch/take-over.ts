@@ -6,9 +6,9 @@ import {
   assessFound,
   type DecisionIssue,
   invalid,
-  notesAdded,
   type QueuedDecision,
   type StepResult,
+  withClientNotes,
 } from '../decisions/index.ts';
 
 /** What the engine made of a Task as it found it. `step`: what has to be written first, if anything. */
@@ -122,18 +122,8 @@ export function refuse(
   }
   const { decision: _, ...rest } = record;
   return {
-    step: invalid({ task: ownNotesKept(found, record.baseline), record: rest }, issues),
+    step: invalid({ task: withClientNotes(record.baseline, found), record: rest }, issues),
     repaired: forged,
     refused: issues,
-  };
-}
-
-/** The Task to be given back: the engine's elements as they were; notes that were added, and the owner, are the client's. */
-function ownNotesKept(found: Task, baseline: Task): Task {
-  const notes = [...(baseline.note ?? []), ...(notesAdded(baseline, found) ?? [])];
-  return {
-    ...baseline,
-    ...(notes.length === 0 ? {} : { note: notes }),
-    ...(found.owner === undefined ? {} : { owner: found.owner }),
   };
 }

@@ -111,7 +111,7 @@ async function bringOne(room: IntakeRoom, wanted: Wanted, onFacts: (facts: Refer
   };
   const files = await fetchFiles(room, about, context);
   const summary = sync?.summary?.version === facts.version ? undefined : await fetchSummary(room, about, context);
-  const isReviewable = await isSlotIssueReviewable(room, wanted, facts.version, context);
+  const reviewable = await askReviewable(room, wanted, facts.version, context);
   if (room.signal.aborted || room.fence?.() === false) return { kind: 'again', code: 'engine-unavailable', afterMs: 0 };
   const bookableType = room.services.find(({ id }) => id === (facts.service ?? items?.[0]?.service)?.id)?.bookableType;
   const landed = await room.landing.land({
@@ -126,7 +126,7 @@ async function bringOne(room: IntakeRoom, wanted: Wanted, onFacts: (facts: Refer
           ...situation,
           ...saidOf(wanted.listing, situation.latest?.record),
           ids: room.ids,
-          isReviewable,
+          ...(reviewable.kind === 'said' ? { isReviewable: reviewable.isReviewable } : {}),
           ...(bookableType === undefined ? {} : { bookableType }),
         }),
       ),
@@ -140,6 +140,8 @@ async function bringOne(room: IntakeRoom, wanted: Wanted, onFacts: (facts: Refer
       version: facts.version,
       correlationId: context.correlationId,
     });
+  // It is in the store, and what may be done about it is asked again.
+  if (reviewable.kind === 'again') return reviewable;
   return { kind: 'landed', serviceRequestId, changed: landed.changed };
 }
 
@@ -170,17 +172,24 @@ async function readReferral(room: IntakeRoom, ubrn: Ubrn, context: ErsContext): 
   }
 }
 
+type Reviewable =
+  | { readonly kind: 'not-asked' }
+  | { readonly kind: 'said'; readonly isReviewable: boolean }
+  | Extract<Brought, { kind: 'again' }>;
+
 /** T-10: only A029 tells whether a slot issue can be triaged. */
-async function isSlotIssueReviewable(
+async function askReviewable(
   room: IntakeRoom,
   wanted: Wanted,
   version: number,
   context: ErsContext,
-): Promise<boolean> {
+): Promise<Reviewable> {
   const { ubrn } = wanted;
-  if (!itemsOf(wanted)?.some(({ list }) => list === 'APPOINTMENT_SLOT_ISSUES')) return false;
+  if (!itemsOf(wanted)?.some(({ list }) => list === 'APPOINTMENT_SLOT_ISSUES')) return { kind: 'not-asked' };
   const actions = await room.ers.fetchAvailableActions(ubrn, version, context);
-  return actions.kind === 'ok' && actions.value.includes('RECORD_REVIEW_OUTCOME');
+  if (actions.kind === 'ok') return { kind: 'said', isReviewable: actions.value.includes('RECORD_REVIEW_OUTCOME') };
+  if (actions.kind === 'refused') return { kind: 'said', isReviewable: false };
+  return { kind: 'again', code: actions.code, afterMs: actions.afterMs };
 }
 
 /** e-RS does not show the referral: a known one moved away or is hidden (M-153, M-154); an unknown one is quarantined. */

@@ -11,7 +11,7 @@ import { References } from './references.ts';
 import { reviewEntries } from './review-entries.ts';
 import type { LandingRoom } from './room.ts';
 import { settleIds } from './settle-ids.ts';
-import { engineDevice } from './shared-resources.ts';
+import { engineDevice, usersIn } from './shared-resources.ts';
 
 /** `again`: somebody was faster, or part of the work went ahead; everything is to be read afresh. */
 export type Attempt = LandResult | { readonly kind: 'again'; readonly failure: StoreFailure | undefined };
@@ -65,6 +65,9 @@ export async function attemptLanding(
     now,
     resolve: (task) => references.resolve(task),
   });
+  const people = await room.shared.place(usersIn(ids, review.witness), references);
+  if (!people.ok)
+    return people.code === 'patient-ambiguous' ? { kind: 'again', failure: undefined } : storeFailed(people);
   const written = reviewEntries(store, review, latest?.value, references, now);
   const next = nextSync({
     referral,

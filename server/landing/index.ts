@@ -15,6 +15,6 @@ export type {
 } from './landing.ts';
 export { later } from './looks.ts';
 export { References } from './references.ts';
-export { engineDevice, SharedResources } from './shared-resources.ts';
+export { engineDevice, practitioner, SharedResources } from './shared-resources.ts';
 export type { SyncIndex, SyncSummary } from './sync-index.ts';
 export { itemHash } from './sync-index.ts';

@@ -1,4 +1,4 @@
-import type { Task } from '@medplum/fhirtypes';
+import type { Provenance, Task } from '@medplum/fhirtypes';
 import type { Availability, IdSpace, MappedReferral, ReferralFacts, WorklistItem } from '../../mappings/index.ts';
 import type {
   AlertCode,
@@ -84,8 +84,10 @@ export interface LandingSituation {
 export interface ReviewWrites {
   readonly task?: Task;
   readonly record?: DispatchRecord;
-  /** Witnesses: Provenance, AuditEvent. */
+  /** AuditEvents of attempts. */
   readonly extra?: readonly TransactionEntry[];
+  /** Who decided what e-RS recorded: whom it names is put in place first. */
+  readonly witness?: Provenance;
   readonly alerts: readonly AlertCode[];
 }
 

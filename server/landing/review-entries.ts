@@ -17,7 +17,7 @@ export interface ReviewEntries {
 /** Turns what the caller decided into writes that insist on what it decided on. Source: architecture 1, D1 */
 export function reviewEntries(
   store: Store,
-  { task, record, extra = [] }: ReviewWrites,
+  { task, record, extra = [], witness }: ReviewWrites,
   latest: LatestReview | undefined,
   references: References,
   now: string,
@@ -26,7 +26,11 @@ export function reviewEntries(
   const before = key !== undefined && key === latest?.key ? latest : undefined;
   const taskEntry = task === undefined ? undefined : entryOfTask(store, task, before, references, now);
   const data = record && withKnownIds(record, references);
-  const witnesses = extra.map(
+  const all: readonly TransactionEntry[] = [
+    ...extra,
+    ...(witness ? [{ kind: 'create', resource: witness } as const] : []),
+  ];
+  const witnesses = all.map(
     (entry): TransactionEntry =>
       entry.kind === 'delete'
         ? entry

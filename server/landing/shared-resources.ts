@@ -1,4 +1,13 @@
-import { deviceKey, type IdSpace, idOf, type SharedResource, SYSTEM, ukCoreProfile } from '../../mappings/index.ts';
+import type { Provenance } from '@medplum/fhirtypes';
+import {
+  deviceKey,
+  type IdSpace,
+  idOf,
+  practitionerKey,
+  type SharedResource,
+  SYSTEM,
+  ukCoreProfile,
+} from '../../mappings/index.ts';
 import type { Store, StoreFailure, StoreResult } from '../core/index.ts';
 import type { References } from './references.ts';
 
@@ -30,6 +39,25 @@ export function engineDevice(ids: IdSpace): SharedResource {
     identifier: [{ system: key.system, value: key.value }],
     deviceName: [{ name: 'e-RS FHIR facade', type: 'user-friendly-name' }],
   };
+}
+
+/** A user of e-RS, of whom all that it says is the SDS user id. */
+export function practitioner(ids: IdSpace, sdsUserId: string): SharedResource {
+  const key = practitionerKey(sdsUserId);
+  return {
+    resourceType: 'Practitioner',
+    id: idOf(ids, key),
+    meta: { profile: [ukCoreProfile('Practitioner')] },
+    identifier: [{ system: key.system, value: key.value }],
+  };
+}
+
+/** The users of e-RS whom a witness names. */
+export function usersIn(ids: IdSpace, witness: Provenance | undefined): readonly SharedResource[] {
+  const named = (witness?.agent ?? []).flatMap(({ who, onBehalfOf }) => [who.identifier, onBehalfOf?.identifier]);
+  return named.flatMap((identifier) =>
+    identifier?.system === SYSTEM.sdsUser && identifier.value !== undefined ? practitioner(ids, identifier.value) : [],
+  );
 }
 
 /**

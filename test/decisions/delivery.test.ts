@@ -171,10 +171,25 @@ describe('e-RS’s answer', () => {
     },
   );
 
-  test('a refusal that the first attempt would have met, too, stays a refusal', () => {
+  test('D3: any refusal after an attempt in doubt is shown only when e-RS has been read', () => {
     const fate = failed('refused', 'ERS_BUSINESS_RULE', { status: 422, ersCode: 'INVALID_VALUE' });
-    expect(answer(fate, attempted('reject', { wasUnknown: true }))).toMatchObject({ kind: 'refused' });
+    expect(answer(fate, attempted('reject', { wasUnknown: true }))).toMatchObject({
+      kind: 'reread',
+      refused: { refusal: { ersCode: 'INVALID_VALUE' } },
+    });
   });
+
+  test.each([
+    ['a 503', failed('retry', 'ERS_UNAVAILABLE', { status: 503 })],
+    ['a 401 of the application', failed('refused', 'ERS_APPLICATION_REFUSED', { status: 401 })],
+  ])(
+    'D3 E-9a: when attempts end with %s, a decision that is in doubt is given back only after e-RS was read',
+    (_, fate) => {
+      const last = { attempts: policy.maxAttempts };
+      expect(answer(fate, attempted('accept', last))).toEqual({ kind: 'give-back' });
+      expect(answer(fate, attempted('accept', { ...last, wasUnknown: true }))).toMatchObject({ kind: 'reread' });
+    },
+  );
 
   test('D3: whatever a probe ends with but success, the accept is not opened by it', () => {
     const probe = attempted('accept', { wasUnknown: true, probeUsed: true });
@@ -246,6 +261,8 @@ describe('the referral, read again (4.5)', () => {
       expect(reread(attempted(code, { isUnknowable: true }), 'unknown', { version: 6, ...shown })).toEqual({
         kind: 'recorded',
       });
+      const broken = { ...shown, comments: `${shown.comments.replace(' ', '\r\n')}\n` };
+      expect(reread(review, 'unknown', { version: 6, ...broken })).toEqual({ kind: 'recorded' });
     },
   );
 

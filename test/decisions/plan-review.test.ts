@@ -226,6 +226,54 @@ describe('an undecided review follows e-RS', () => {
     expect(shown(quiet)).toBe('update requested awaiting-review');
   });
 
+  test.each(['completed', 'failed', 'cancelled', 'on-hold'] as const)(
+    'T-9 E-9c: status %s in the store is not built upon when e-RS changes: the Task is open, with the reason',
+    (status) => {
+      const latest = opened();
+      const written = { ...latest, task: { ...latest.task, status, note: [note('Done with it.')] } };
+      const plan = seen(written, { version: 6, content: 'new' });
+      expect(shown(plan)).toBe('update requested decision-invalid');
+      const { task, record } = episodeOf(plan);
+      expect(ersVersionOf(task)).toBe(6);
+      expect(task.note).toEqual([note('Done with it.')]);
+      expect(task.contained).toMatchObject([{ resourceType: 'OperationOutcome' }]);
+      expect([record.baseline, record.sendable.version]).toEqual([task, 6]);
+      // Where nothing changes, dispatch gives it back.
+      expect(seen(written)).toEqual({ kind: 'none', alerts: [] });
+    },
+  );
+
+  test('T-2: an earlier note that somebody altered in the store is not built upon, under a decision or without one', () => {
+    const { task, record } = opened();
+    const noted = { ...task, note: [note('Seen by the MDT.')] };
+    const latest = { task: { ...noted, note: [note('Altered.')] }, record: { ...record, baseline: noted } };
+    const changed = { version: 6, content: 'new' };
+    expect(episodeOf(seen(latest, changed)).task.note).toEqual(noted.note);
+    const accepted = { ...latest, task: { ...latest.task, status: 'accepted' as const } };
+    expect(episodeOf(seen(accepted, changed)).task.note).toEqual(noted.note);
+  });
+
+  test('T-11: a claim that was written straight into the store is under-review when e-RS changes nothing else', () => {
+    const latest = opened();
+    const claimed = { ...latest, task: { ...latest.task, status: 'received' as const } };
+    const quiet = seen(claimed, {}, { listed: [item({ clinicalInfoPrinted: true })] });
+    expect(shown(quiet)).toBe('update received under-review');
+  });
+
+  test('T-10: where A029 was not asked, or did not answer, a slot issue offers what it offered', () => {
+    const kind = asked('slot-issue');
+    const { isReviewable: _, ...unasked } = { ...kind, latest: opened('slot-issue') };
+    const plan = planReview({
+      ...unasked,
+      referral: referral({ state: 'DEFERRED_TO_PROVIDER', appointment: undefined, content: 'new', version: 6 }),
+    });
+    const { task } = episodeOf(plan);
+    expect([taskCodeOf(task), availableDecisionsOf(task)]).toEqual([
+      'review-slot-issue',
+      ['accept-book-later', 'return-with-advice'],
+    ]);
+  });
+
   test('a decision that was written to the store and not yet taken over stays to be found', () => {
     const latest = opened();
     const written = { ...latest, task: { ...latest.task, status: 'accepted' as const } };
@@ -369,6 +417,40 @@ describe('an outcome that reading cannot tell (4.5, D2)', () => {
     // An earlier attempt had another version: this one may be its doing.
     const probed = unrecorded({ isUnknowable: true, doubtedVersion: 4 });
     expect(shown(seen(probed, { version: 5 }, gone))).toBe('close accepted accepted');
+  });
+
+  test.each<[string, Changes]>([
+    ['another service', { service: '11003' }],
+    ['another appointment', { appointment: 'appointment-2' }],
+  ])(
+    '4.5 D3: gone from the list, and e-RS shows %s: nobody can say whether the accept was recorded, and it is not inferred',
+    (_, changes) => {
+      const plan = seen(unknowable(), { version: 6, ...changes }, gone);
+      expect(shown(plan)).toBe('close cancelled withdrawn');
+      const { task, record } = episodeOf(plan);
+      expect([decisionOf(task, 'outcome-unknown'), decisionOf(task, 'failed-decision')]).toEqual(['accept', undefined]);
+      expect(record.ended).toMatchObject({ recorded: false });
+    },
+  );
+
+  test('4.5 D3: listed again with another appointment: open, and the conflict does not say that nothing was recorded', () => {
+    const plan = seen(unknowable(), { version: 6, appointment: 'appointment-2' });
+    expect(shown(plan)).toBe('update requested decision-conflict');
+    const { task } = episodeOf(plan);
+    expect([decisionOf(task, 'outcome-unknown'), decisionOf(task, 'failed-decision')]).toEqual(['accept', undefined]);
+    expect(task.statusReason?.text).toContain('Nobody can say whether your decision was recorded before.');
+  });
+
+  test.each<['accept' | 'reject', Changes, 'outcome-unknown' | 'failed-decision']>([
+    ['accept', { state: 'NOT_BOOKED', appointment: undefined }, 'outcome-unknown'],
+    ['accept', { status: 'cancelled' }, 'outcome-unknown'],
+    ['reject', { status: 'cancelled' }, 'outcome-unknown'],
+    ['reject', { state: 'TRIAGED_PROVIDER_TO_ACTION', reason: 'CANCEL_APPOINTMENT_ACTION_LATER' }, 'failed-decision'],
+    ['reject', {}, 'failed-decision'],
+  ])('D3 E-10: when e-RS ends the review, %s in doubt (%j) is shown as %s', (code, changes, output) => {
+    const { task } = episodeOf(seen(unknowable(code), { version: 9, ...changes }, gone));
+    const other = output === 'failed-decision' ? 'outcome-unknown' : 'failed-decision';
+    expect([decisionOf(task, output), decisionOf(task, other)]).toEqual([code, undefined]);
   });
 
   test('still listed: the accept was not applied, and the review is open with the conflict', () => {

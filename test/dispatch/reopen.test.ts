@@ -16,6 +16,12 @@ const shownOf = async (ward: Ward, ubrn: string) => {
   const task = await ward.taskOf(ubrn);
   return [task.status, businessStatusOf(task), task.statusReason?.coding?.[0]?.code];
 };
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  for (const startedMs = performance.now(); !(await condition()); ) {
+    if (performance.now() - startedMs > 12_000) throw new Error('it did not come about');
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
 const reopen = async (ward: Ward, ubrn: string) => ward.dispatch.reopen((await ward.recordOf(ubrn)).taskId);
 const GIVEN_BACK = ['requested', 'delivery-failed', 'reopened-by-operator'];
 
@@ -71,6 +77,27 @@ describe('$ers-reopen', () => {
     expect(await reopen(ward, ubrn)).toEqual({ ok: true, value: undefined });
     expect(await shownOf(ward, ubrn)).toEqual(GIVEN_BACK);
     expect(await successes(ward, 'A014', ubrn)).toBe(0);
+  }, 30_000);
+
+  test('D3 E-9a: what a 503 hid is not opened before e-RS was read: while it cannot be read the decision stays', async () => {
+    await using ward = await openWard();
+    const ubrn = await ward.refer('booked-direct');
+    await ward.control('POST', 'faults', {
+      endpoint: 'A014',
+      kind: 'status',
+      status: 503,
+      applied: true,
+      retryAfterSeconds: 600,
+      times: 1,
+    });
+    await ward.decide(ubrn, reject);
+    await until(async () => (await ward.recordOf(ubrn)).decision?.wasUnknown === true);
+    await ward.control('POST', 'faults', { endpoint: 'A005', kind: 'status', status: 503, times: 1000 });
+    expect(await reopen(ward, ubrn)).toEqual({ ok: false, code: 'ers-unavailable' });
+    expect((await ward.taskOf(ubrn)).status).toBe('rejected');
+    await ward.control('DELETE', 'faults');
+    expect(await reopen(ward, ubrn)).toEqual({ ok: false, code: 'task-closed' });
+    expect(businessStatusOf(await ward.taskOf(ubrn))).toBe('rejected');
   }, 30_000);
 
   test('D3: while its request may still be at work in e-RS a decision is not given back, whatever reading shows', async () => {

@@ -93,6 +93,8 @@ export interface WardOptions {
   readonly isSignedIn?: boolean;
   readonly unattended?: SiteService['unattended'];
   readonly policy?: Partial<DeliveryPolicy>;
+  /** What A029 says of slot issues when they are landed from their list. Default: it is not asked. */
+  readonly isReviewable?: boolean;
   /** How long e-RS is at work on a write. */
   readonly writeMs?: number;
   /** How often all open reviews are compared; seldom, where a test file leaves many of them open. */
@@ -122,6 +124,7 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
     graceMs,
     requestsPerSecond,
     around = (store) => store,
+    isReviewable,
   } = options;
   const simulator = await startSimulator({ port: 0, referrals: 0, returnedState: 'TRIAGE_RESPONSE', writeMs });
   const directory = mkdtempSync(join(MEMORY, 'ers-fhir-ward-'));
@@ -255,6 +258,7 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
           listed: items,
           polledAt,
           ...(bookableType === undefined ? {} : { bookableType }),
+          ...(isReviewable === undefined ? {} : { isReviewable }),
         });
         return plan.kind === 'none' ? { alerts: plan.alerts } : plan;
       },

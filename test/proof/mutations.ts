@@ -118,8 +118,8 @@ export const MUTATIONS: readonly Mutation[] = [
   one(
     'a refusal after an unknown attempt may be our own success (4.5)',
     'server/decisions/delivery.ts',
-    '  if (decision.wasUnknown && (OWN_DOING',
-    '  if (decision.wasUnknown && decision.attempts < 0 && (OWN_DOING',
+    "if (decision.wasUnknown) return { kind: 'reread'",
+    "if (decision.wasUnknown && decision.attempts < 0) return { kind: 'reread'",
     'test/decisions/delivery',
   ),
   one(
@@ -154,9 +154,44 @@ export const MUTATIONS: readonly Mutation[] = [
   one(
     'a late 200 rewrites no review that another engine has ended (4.6, D3)',
     'server/dispatch/settle.ts',
-    '  if (record.ended !== undefined || record.taskId',
-    '  if (record.taskId',
+    '  record.ended !== undefined || record.taskId',
+    '  record.taskId',
     'test/dispatch/loser',
+  ),
+  one(
+    'an accept is inferred of the very appointment and service that were reviewed (4.5, D3)',
+    'server/decisions/plan-review.ts',
+    'if (!isAccept || !isAsReviewed)',
+    "if (!isAccept || facts.state !== 'BOOKED')",
+    'test/decisions/plan-review',
+  ),
+  one(
+    'a decision that e-RS may have recorded is not shown as failed (D3, 4.5)',
+    'server/decisions/delivery.ts',
+    'if (!decision.wasUnknown || isShownUnrecorded(decision, facts)) return false;',
+    'if (decision.attempts >= 0) return false;',
+    'test/decisions/plan-review',
+  ),
+  one(
+    'a decision in doubt is given back only after e-RS was read (E-9a, D3)',
+    'server/decisions/delivery.ts',
+    "return step.kind === 'give-back' && decision.wasUnknown ? readFirst : step;",
+    'return step;',
+    'test/decisions/delivery',
+  ),
+  one(
+    'an operator opens a decision in doubt only when e-RS has been read (E-9a, D3)',
+    'server/dispatch/reopen.ts',
+    'if (!isRead) return',
+    'if (!isRead && tries < 0) return',
+    'test/dispatch/reopen',
+  ),
+  one(
+    'what the rules refuse of a client is not built upon (E-9c, T-9)',
+    'server/decisions/plan-review.ts',
+    "case 'refused': {",
+    "case 'unchanged': {",
+    'test/decisions/plan-review',
   ),
   one(
     'what is being sent waits for its answer, whatever e-RS shows meanwhile (E-10)',
@@ -427,7 +462,7 @@ export const MUTATIONS: readonly Mutation[] = [
   one(
     'what e-RS shows is ours only with our comment (D2)',
     'server/decisions/delivery.ts',
-    "const hasComment = (facts.comments ?? '').trim() === (command.comment ?? '').trim();",
+    'const hasComment = wordsOf(facts.comments) === wordsOf(command.comment);',
     'const hasComment = true;',
     'test/decisions/delivery',
   ),
@@ -491,7 +526,7 @@ export const MUTATIONS: readonly Mutation[] = [
   one(
     'what somebody forged is not built upon (T-7)',
     'server/decisions/plan-review.ts',
-    'const ours = withEngineElementsOf(record.baseline, task);',
+    'const ours = withEngineElementsOf(baseline, task);',
     'const ours = task;',
     'test/decisions/plan-review',
   ),
