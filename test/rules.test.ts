@@ -39,3 +39,18 @@ describe('docs/rules.md', () => {
     expect(rules).toEqual([...new Set(rules)]);
   });
 });
+
+describe('the tests', () => {
+  test('are all run: none is skipped, alone or to be written, but one that kills a Medplum, which its owner must allow', () => {
+    const skipping = readdirSync(join(ROOT, 'test'), { withFileTypes: true, recursive: true })
+      .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+      .map((entry) => join(entry.parentPath, entry.name))
+      .filter((file) =>
+        /\b(?:test|it|describe)\.(?:skip|only|todo|failing)\b|\bx(?:test|it|describe)\(/.test(
+          readFileSync(file, 'utf8'),
+        ),
+      )
+      .map((file) => file.slice(ROOT.length + 1));
+    expect(skipping).toEqual(['test/medplum/troubles.test.ts']);
+  });
+});

@@ -20,7 +20,8 @@ const MEANING = new Map(
     UNEXPECTED_FIELD: 'e-RS did not expect one of the values given.',
     INVALID_VALUE: 'e-RS does not take one of the values given: it is too long or of the wrong form.',
     INVALID_CODE: 'e-RS does not know one of the codes given.',
-    INAPPROPRIATE_VALUE: 'e-RS does not take one of the values given here: the reason may no longer be in force.',
+    INAPPROPRIATE_VALUE:
+      'e-RS does not take one of the values given here: the reason may no longer be in force, or an attachment may not fit this referral.',
     REFERENCE_NOT_FOUND: 'e-RS cannot find the attachment that was to be added.',
     INVALID_STATE: 'The attachment was added to a referral before.',
     DUPLICATE_FILENAME: 'The referral already has an attachment of that name.',

@@ -74,7 +74,7 @@ describe('decisions in bulk, straight into the store', () => {
 });
 
 describe('decisions in bulk at e-RS’s pace', () => {
-  test('B1: 500 Tasks accepted in one transaction go at ten a second, two-week waits before all others', async () => {
+  test('B1: 500 Tasks accepted in one transaction are all sent, never more than ten a second, two-week waits before all others', async () => {
     const parallel = 16;
     await using ward = await openWard({ sweepEveryMs: SELDOM, scanEveryMs: SELDOM, requestsPerSecond: 10, parallel });
     const priorities = await land(ward, 500);
