@@ -168,6 +168,8 @@ export interface DispatchRecord {
     readonly doubtedRefusal?: { readonly refusal: ErsRefusal; readonly isDefect: boolean };
     /** Reading e-RS cannot tell whether the last attempt was applied: `outcome-unknown` stands (4.5). */
     readonly isUnknowable: boolean;
+    /** Since when e-RS refuses to show the referral whose last attempt is in doubt: `outcome-unknown` stands, and reads go on. */
+    readonly hiddenSince?: string;
     readonly lastAttempt?: {
       readonly number: number;
       readonly correlationId: string;

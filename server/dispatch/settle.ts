@@ -19,6 +19,7 @@ import {
 } from '../decisions/index.ts';
 import type { LandingSituation, ReviewWrites } from '../landing/index.ts';
 import { loadReview, type Review } from '../reviews/index.ts';
+import { writeRecord } from '../store/index.ts';
 import { later, type Next, RETRY_MS, reload, rest } from './next.ts';
 import type { DispatchRoom } from './room.ts';
 import { writeStep } from './write.ts';
@@ -127,7 +128,10 @@ export async function readAndSettle(
   if (read.kind !== 'ok') {
     options.log.warn('dispatch.referral.unread', { taskId, code: read.code, correlationId });
     const isHidden = read.kind === 'refused';
-    if (isHidden && why === 'unknown') options.alerts.raise('outcome-unknown', taskId);
+    if (isHidden && why === 'unknown') {
+      await noteHidden(options, review);
+      options.alerts.raise('outcome-unknown', taskId);
+    }
     const waitMs = isHidden ? UNSETTLED_MS : Math.max(read.afterMs, waitToReadMs(decision, options.clock.now()));
     return { isRead: false, next: later(waitMs) };
   }
@@ -138,7 +142,7 @@ export async function readAndSettle(
     review: (situation) => {
       const settled = settledWrites(options, situation, review, decision, why);
       step = settled.step;
-      return settled.writes;
+      return asShown(settled.writes, situation.latest?.record);
     },
   });
   if (landed.kind !== 'landed') return { isRead: false, next: later(UNSETTLED_MS) };
@@ -162,6 +166,25 @@ export async function readAndSettle(
 function waitToReadMs({ lastAttempt, queuedAt }: QueuedDecision, now: Date): number {
   const doubtfulMs = now.getTime() - Date.parse(lastAttempt?.startedAt ?? queuedAt);
   return Math.min(Math.max(doubtfulMs, RETRY_MS), UNSETTLED_MS);
+}
+
+/**
+ * The account is made from the store, by whichever process comes next: it is noted there that nobody can tell. What the
+ * store does not take now is noted by the next read.
+ */
+async function noteHidden({ store, clock }: DispatchRoom, { key, record }: Review): Promise<void> {
+  const { decision } = record.data;
+  if (decision === undefined || decision.hiddenSince !== undefined) return;
+  const hidden = { ...decision, hiddenSince: clock.now().toISOString() };
+  await writeRecord(store, 'ers-dispatch', key, { ...record.data, decision: hidden }, record);
+}
+
+/** e-RS shows the referral again: its record says so, whatever else is written of it. */
+function asShown(writes: ReviewWrites, latest: DispatchRecord | undefined): ReviewWrites {
+  const record = writes.record ?? latest;
+  if (record?.decision?.hiddenSince === undefined) return writes;
+  const { hiddenSince: _, ...decision } = record.decision;
+  return { ...writes, record: { ...record, decision } };
 }
 
 /**

@@ -99,6 +99,7 @@ export async function attemptLanding(
   room.index.note(landed);
   for (const [code, stands] of alertsOf(landed, review))
     stands ? alerts.raise(code, landed.serviceRequestId) : alerts.clear(code, landed.serviceRequestId);
+  // A worklist, or an ending here, may settle what dispatch could not.
   const reviewed = latest?.value?.record.taskId;
   if (reviewed !== undefined && written.record !== undefined && written.record.data.decision === undefined)
     alerts.clear('outcome-unknown', reviewed);
@@ -123,8 +124,8 @@ const REVIEW_ALERTS: readonly AlertCode[] = ['state-unknown', 'decided-but-liste
 const alertsOf = (landed: LandedRecord, { alerts }: ReviewWrites): readonly (readonly [AlertCode, boolean])[] => [
   ...standingAlerts(landed),
   ...REVIEW_ALERTS.map((code) => [code, alerts.includes(code)] as const),
-  // Dispatch raises it, under its Task; a worklist, or an ending here, may settle what dispatch could not.
-  ...alerts
-    .filter((code) => code !== 'outcome-unknown' && !REVIEW_ALERTS.includes(code))
-    .map((code) => [code, true] as const),
+  ...alerts.filter((code) => isOfReferral(code) && !REVIEW_ALERTS.includes(code)).map((code) => [code, true] as const),
 ];
+
+/** An outcome that is unknown is told under its Task, by dispatch and the sentinel, who know when it is no more. */
+export const isOfReferral = (code: AlertCode): boolean => code !== 'outcome-unknown';

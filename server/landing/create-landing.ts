@@ -1,7 +1,7 @@
 import { mapReferral, type WorklistItem } from '../../mappings/index.ts';
 import type { StoreFailure, SyncRecord } from '../core/index.ts';
 import { readRecord, recordEntry } from '../store/index.ts';
-import { type Attempt, attemptLanding, storeFailed } from './attempt.ts';
+import { type Attempt, attemptLanding, isOfReferral, storeFailed } from './attempt.ts';
 import { commit } from './commit.ts';
 import { type LandedRecord, standingAlerts } from './landed-record.ts';
 import type {
@@ -179,7 +179,7 @@ async function landUnreadable(
     const done = await commit(store, entries);
     if (done.ok) {
       room.index.note(next);
-      for (const code of writes.alerts) alerts.raise(code, next.serviceRequestId);
+      for (const code of writes.alerts.filter(isOfReferral)) alerts.raise(code, next.serviceRequestId);
       return { kind: 'closed', sync: next, ...(written.task === undefined ? {} : { task: written.task }) };
     }
     const failed = storeFailed(done);

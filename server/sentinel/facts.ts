@@ -27,7 +27,8 @@ export interface Review {
   readonly hasDecision: boolean;
   /** Of a decision that waits for e-RS, not for a person. */
   readonly decidedAt?: string;
-  readonly isUnknowable: boolean;
+  /** Since when nobody can tell whether e-RS has recorded the decision, whomever it waits for besides. */
+  readonly outcomeUnknownSince?: string;
 }
 
 /** What the account needs of a Task: as anybody may have left it. */
@@ -59,6 +60,7 @@ const PERSON_WAITED_FOR = 'awaiting-user-authorisation';
 export function reviewOf(key: string, record: DispatchRecord): Review {
   const { requestId, taskId, serviceRequestId, baseline, reviewed, decision, ended } = record;
   const isPersonWaitedFor = baseline.businessStatus?.coding?.some(({ code }) => code === PERSON_WAITED_FOR) === true;
+  const unknownSince = decision?.isUnknowable ? decision.queuedAt : decision?.hiddenSince;
   return {
     requestId,
     episode: Number(key.slice(requestId.length + 1)),
@@ -69,6 +71,6 @@ export function reviewOf(key: string, record: DispatchRecord): Review {
     ...(ended === undefined ? {} : { endedAt: ended.at }),
     hasDecision: decision !== undefined,
     ...(decision === undefined || isPersonWaitedFor ? {} : { decidedAt: decision.queuedAt }),
-    isUnknowable: decision?.isUnknowable === true,
+    ...(unknownSince === undefined ? {} : { outcomeUnknownSince: unknownSince }),
   };
 }

@@ -131,15 +131,17 @@ const serviceOf = (review: Review | undefined): Pick<AccountException, 'service'
 /** Decisions that the engine has taken over, and those that it should have: a Task decided in the store since so long. */
 function overdueDecisions(evidence: Evidence, { decisionMs }: Patience, now: string): AccountException[] {
   return openReviews(evidence).flatMap((review): AccountException[] => {
-    const { taskId, serviceRequestId, decidedAt, isUnknowable } = review;
+    const { taskId, serviceRequestId, decidedAt, outcomeUnknownSince } = review;
     const task = evidence.tasks.get(taskId);
     const isUntaken = !review.hasDecision && (task?.status === 'accepted' || task?.status === 'rejected');
     const since = decidedAt ?? (isUntaken ? task?.updatedAt : undefined);
-    if (since === undefined) return [];
-    const named = { since, serviceRequestId, taskId, ...serviceOf(review) };
+    const isLate = since !== undefined && isOver(since, decisionMs, now);
+    const named = { serviceRequestId, taskId, ...serviceOf(review) };
     return [
-      ...(isUnknowable ? [{ code: 'outcome-unknown' as const, ...named }] : []),
-      ...(isOver(since, decisionMs, now) ? [{ code: 'decision-overdue' as const, ...named }] : []),
+      ...(outcomeUnknownSince === undefined
+        ? []
+        : [{ code: 'outcome-unknown' as const, since: outcomeUnknownSince, ...named }]),
+      ...(isLate ? [{ code: 'decision-overdue' as const, since, ...named }] : []),
     ];
   });
 }

