@@ -36,6 +36,8 @@ export interface WorklistRecord {
     /** Every entry has been landed, settled or quarantined, and what left the list has been reread. */
     readonly reconciled: boolean;
   }[];
+  /** Since when it is waited for; only while it was never read. */
+  readonly awaitedSince?: string;
 }
 
 /**

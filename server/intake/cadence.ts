@@ -26,6 +26,10 @@ export function planPolls({ lists, pollSplit }: SiteService, pollsPerDay: number
   };
 }
 
+/** The lists of a service that are polled by themselves. */
+export const listsPolled = (service: SiteService, pollsPerDay: number | undefined): readonly WorklistName[] =>
+  pollsPerDay === undefined ? service.lists : [...planPolls(service, pollsPerDay).shares.keys()];
+
 /** Where a service's own times lie between those of all others: the same at each start, spread over services. */
 const placeOf = (service: string): number => createHash('sha1').update(service).digest().readUInt32BE() / 2 ** 32;
 

@@ -8,6 +8,7 @@ import {
   Turns,
   type Ubrn,
 } from '../core/index.ts';
+import { noteAwaited } from './awaited.ts';
 import { type Brought, bring } from './bring.ts';
 import { isErsThere, lostList, nextList, nextPollMs, planPolls } from './cadence.ts';
 import { Due } from './due.ts';
@@ -85,6 +86,7 @@ export function createIntake(options: IntakeOptions): Intake {
       while (!closing.signal.aborted) {
         const [landed, lists] = [await landing.load(), await recallLists(room)];
         if (landed.ok && lists !== undefined) {
+          await noteAwaited(room);
           unfinished = lists;
           isLoaded = true;
           options.alerts.clear('store-unavailable', 'intake');

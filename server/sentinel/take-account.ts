@@ -7,7 +7,7 @@ import { isListedSince, latestReview, type Standing, standingOf } from './standi
 export interface AccountOptions {
   readonly services: SentinelOptions['services'];
   readonly patience: Patience;
-  /** Since when polls are waited for where there was none. */
+  /** Since when polls are waited for where there was none, and no record says so: older versions wrote none. */
   readonly startedAt: string;
 }
 
@@ -111,8 +111,8 @@ function exceptionsOf(
 function overduePolls(evidence: Evidence, { services, startedAt }: AccountOptions, now: string): AccountException[] {
   return services.flatMap(({ id, lists }) =>
     lists.flatMap(({ list, longestGapMs }): AccountException[] => {
-      const polledAt = evidence.worklists.get(`${id}.${list}`)?.snapshots[0]?.polledAt;
-      const since = polledAt ?? startedAt;
+      const { snapshots: [latest] = [], awaitedSince = startedAt } = evidence.worklists.get(`${id}.${list}`) ?? {};
+      const since = latest?.polledAt ?? awaitedSince;
       return isOver(since, longestGapMs, now) ? [{ code: 'poll-overdue', service: id, since }] : [];
     }),
   );

@@ -177,6 +177,29 @@ describe('an exception is an alert while it stands', () => {
     expect(post.alerts()).toEqual([]);
   });
 
+  test('poll-overdue: a service that was never read is told, however often the process that waits for it changes', async () => {
+    await using post = await startPost({ services: [DIRECT] });
+    const { ward } = post;
+    await ward.fault({ endpoint: 'A008', kind: 'status', status: 503, times: 1000 });
+    const told: string[][] = [];
+    for (let day = 0; day < 7; day += 1) {
+      await ward.restart();
+      await ward.intake.runOnce();
+      await post.account('afresh');
+      ward.advance(DAY - HOUR);
+      told.push(await post.exceptions());
+      ward.advance(HOUR);
+    }
+    expect(told).toEqual([[], ...Array.from({ length: 6 }, () => ['poll-overdue'])]);
+    expect(post.alerts()).toEqual(['poll-overdue']);
+    const { exceptions } = await post.account();
+    expect(exceptions).toMatchObject([{ service: DIRECT, since: '2027-03-01T09:00:00.000Z' }]);
+    await ward.control('DELETE', 'faults');
+    await ward.intake.runOnce();
+    expect(await post.exceptions()).toEqual([]);
+    expect(post.alerts()).toEqual([]);
+  });
+
   test('file-overdue: a file that e-RS is still scanning after a day, until it comes', async () => {
     await using post = await startPost({ services: [DIRECT] });
     const { ward } = post;
