@@ -26,7 +26,7 @@ export interface ServiceAccount {
   readonly seen: number;
   /** Under review, or with a decision that e-RS has not recorded. */
   readonly open: number;
-  /** Of those: decisions queued or on their way. */
+  /** Of those: decisions queued or on their way. What others wrote into the store is neither until the engine takes it over. */
   readonly inFlight: number;
   /** e-RS has recorded a decision, ours or another's. */
   readonly decided: number;

@@ -17,13 +17,15 @@ import {
   type WorklistRecord,
 } from '../core/index.ts';
 import { recordOf } from '../store/index.ts';
-import { type Landed, landedOf, type Review, reviewOf, type TaskFacts } from './facts.ts';
+import { isUntaken, type Landed, landedOf, type Review, reviewOf, type TaskFacts } from './facts.ts';
 
 /** Small pages, with a breath between them: nobody's decision waits for the account. */
 const PAGE = '_count=100&_sort=_lastUpdated';
 /** Writes become visible out of order, and clocks differ: what was written shortly before is looked at again. */
 const OVERLAP_MS = 60_000;
 const TRIES = 3;
+/** Versions of a Task that are looked through: a Task that has had more since its decision is late in any case. */
+const VERSIONS = 100;
 
 /** When a worklist first named a referral. */
 export interface FirstSeen {
@@ -60,6 +62,8 @@ export class Evidence {
   /** `{service}.{ubrn}` to when it was first seen. */
   readonly quarantined = new Map<string, string>();
   readonly tasks = new Map<string, TaskFacts>();
+  /** By Task id, since when the decisions stand that the engine has not taken over. */
+  readonly untakenSince = new Map<string, string>();
   /** UBRN of each ServiceRequest, by id; and back. */
   readonly referrals = new Map<string, string>();
   readonly referralOf = new Map<string, string>();
@@ -67,6 +71,11 @@ export class Evidence {
   constructor(store: Store, clock: Clock) {
     this.#store = store;
     this.#clock = clock;
+  }
+
+  openReviews(): readonly Review[] {
+    const all = [...this.reviews.values()].flatMap((episodes) => [...episodes.values()]);
+    return all.filter(({ endedAt }) => endedAt === undefined);
   }
 
   /** Everything anew. */
@@ -120,7 +129,9 @@ export class Evidence {
       } while (next !== undefined);
     }
     const read = await this.#readAnswers();
-    if (read.ok) this.#latest = latest;
+    if (!read.ok) return read;
+    await this.#readUntaken();
+    this.#latest = latest;
     return read;
   }
 
@@ -162,6 +173,27 @@ export class Evidence {
     for (const { list, polledAt, ubrns } of polls)
       for (const ubrn of ubrns) if (!seen.has(ubrn)) seen.set(ubrn, { list, at: polledAt });
     this.seen.set(service, seen);
+  }
+
+  /**
+   * Since when a Task is decided, its versions tell: by its own date each note that is written on it puts off what is
+   * overdue. Where they cannot be read now, that date has to do.
+   */
+  async #readUntaken(): Promise<void> {
+    const untaken = new Set<string>();
+    for (const review of this.openReviews())
+      if (isUntaken(review, this.tasks.get(review.taskId))) untaken.add(review.taskId);
+    for (const id of this.untakenSince.keys()) if (!untaken.has(id)) this.untakenSince.delete(id);
+    for (const id of untaken) {
+      if (this.untakenSince.has(id)) continue;
+      const page = await this.#store.history('Task', id, { count: VERSIONS });
+      const versions = page.ok ? page.value.entries : [];
+      const status = this.tasks.get(id)?.status;
+      const before = versions.findIndex(({ resource }) => (resource as Task | undefined)?.status !== status);
+      const decided = before === -1 ? versions.at(-1) : versions[before - 1];
+      if (decided !== undefined) this.untakenSince.set(id, decided.lastUpdated);
+      await this.#clock.sleep(0);
+    }
   }
 
   /** Raw answers are read once each, and forgotten when the store forgets them. */

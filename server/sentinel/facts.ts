@@ -37,6 +37,10 @@ export interface TaskFacts {
   readonly updatedAt: string;
 }
 
+/** It is decided in the store, and the engine has not made the decision its own. */
+export const isUntaken = (review: Review, task: Pick<TaskFacts, 'status'> | undefined): boolean =>
+  !review.hasDecision && (task?.status === 'accepted' || task?.status === 'rejected');
+
 export function landedOf(record: SyncRecord): Landed {
   const { ubrn, requestId, serviceRequestId, episode, state, items, attachments, summaryAwaitedSince } = record;
   const awaited = [

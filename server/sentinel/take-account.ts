@@ -1,6 +1,6 @@
 import type { Account, AccountException, ServiceAccount } from '../core/index.ts';
 import type { Evidence, FirstSeen } from './evidence.ts';
-import type { Review } from './facts.ts';
+import { isUntaken, type Review } from './facts.ts';
 import type { Patience, SentinelOptions } from './room.ts';
 import { isListedSince, latestReview, type Standing, standingOf } from './standing.ts';
 
@@ -130,11 +130,11 @@ const serviceOf = (review: Review | undefined): Pick<AccountException, 'service'
 
 /** Decisions that the engine has taken over, and those that it should have: a Task decided in the store since so long. */
 function overdueDecisions(evidence: Evidence, { decisionMs }: Patience, now: string): AccountException[] {
-  return openReviews(evidence).flatMap((review): AccountException[] => {
+  return evidence.openReviews().flatMap((review): AccountException[] => {
     const { taskId, serviceRequestId, decidedAt, outcomeUnknownSince } = review;
     const task = evidence.tasks.get(taskId);
-    const isUntaken = !review.hasDecision && (task?.status === 'accepted' || task?.status === 'rejected');
-    const since = decidedAt ?? (isUntaken ? task?.updatedAt : undefined);
+    const untakenSince = evidence.untakenSince.get(taskId) ?? task?.updatedAt;
+    const since = decidedAt ?? (isUntaken(review, task) ? untakenSince : undefined);
     const isLate = since !== undefined && isOver(since, decisionMs, now);
     const named = { serviceRequestId, taskId, ...serviceOf(review) };
     return [
@@ -145,9 +145,6 @@ function overdueDecisions(evidence: Evidence, { decisionMs }: Patience, now: str
     ];
   });
 }
-
-const openReviews = ({ reviews }: Evidence) =>
-  [...reviews.values()].flatMap((episodes) => [...episodes.values()].filter(({ endedAt }) => endedAt === undefined));
 
 /** Decided, and yet a worklist that was polled later names it and asks for nothing new (4.6). */
 const stillListed = (evidence: Evidence): AccountException[] =>

@@ -16,6 +16,17 @@ async function twoReviews(): Promise<Post & { readonly ubrns: readonly string[] 
   return Object.assign(post, { ubrns });
 }
 
+/** A decision that was made straight in the store, where no engine takes it over. Answers the Task as it was before. */
+async function decidedInStore({ ward }: Post): Promise<Task & { id: string }> {
+  const ubrn = await ward.create({ kind: 'booked-direct', service: DIRECT });
+  await ward.intake.runOnce();
+  const [task] = await ward.tasksOf(ubrn);
+  if (task === undefined) throw new Error('no Task');
+  const decided = await ward.store.update({ ...task, status: 'accepted' });
+  expect(decided.ok).toBe(true);
+  return task;
+}
+
 describe('the account does not balance', () => {
   const ROWS = [
     ['Task', 'task-gone'],
@@ -198,6 +209,42 @@ describe('an exception is an alert while it stands', () => {
     await ward.intake.runOnce();
     expect(await post.exceptions()).toEqual([]);
     expect(post.alerts()).toEqual([]);
+  });
+
+  test('decision-overdue: one made straight in the store that the engine never took over, although notes are written on it', async () => {
+    await using post = await startPost({ services: [DIRECT] });
+    const { ward } = post;
+    const task = await decidedInStore(post);
+    expect(await post.ofService()).toMatchObject({ open: 1, inFlight: 0 });
+    for (let half = 0; half < 2; half += 1) {
+      expect(await post.exceptions()).toEqual([]);
+      ward.advance(30 * MINUTE);
+      const { id } = task;
+      const read = await ward.store.read('Task', id);
+      if (!read.ok) throw new Error(read.code);
+      const note = [...(read.value.note ?? []), { text: `Seen, ${half}.` }];
+      const written = await ward.store.update({ ...read.value, note });
+      expect(written.ok).toBe(true);
+    }
+    ward.advance(MINUTE);
+    const since = '2027-03-01T09:00:00.000Z';
+    const told = [{ code: 'decision-overdue', taskId: task.id, service: DIRECT, since }];
+    expect((await post.account()).exceptions).toMatchObject(told);
+    expect(post.alerts()).toEqual(['decision-overdue']);
+    // A sentinel that has just come knows it from the store.
+    expect((await post.account('afresh')).exceptions).toMatchObject(told);
+    await ward.store.update(task);
+    expect(await post.exceptions()).toEqual([]);
+    expect(post.alerts()).toEqual([]);
+  });
+
+  test('decision-overdue T-14: the time for which decisions are held back on purpose comes on top of the patience', async () => {
+    await using post = await startPost({ services: [DIRECT], decisionDelayMs: 15 * MINUTE });
+    await decidedInStore(post);
+    post.ward.advance(74 * MINUTE);
+    expect(await post.exceptions()).toEqual([]);
+    post.ward.advance(2 * MINUTE);
+    expect(await post.exceptions()).toEqual(['decision-overdue']);
   });
 
   test('file-overdue: a file that e-RS is still scanning after a day, until it comes', async () => {

@@ -37,7 +37,12 @@ async function withReferrers(ward: Ward, type: ResourceType, id: string): Promis
 export const HOUR = 3_600_000;
 const GAP_MS = 30 * HOUR;
 
-export async function startPost(options: WardOptions = {}): Promise<Post> {
+export interface PostOptions extends WardOptions {
+  /** How long a decision is held back on purpose. */
+  readonly decisionDelayMs?: number;
+}
+
+export async function startPost({ decisionDelayMs = 0, ...options }: PostOptions = {}): Promise<Post> {
   const ward = await startWard(options);
   const board = alertBoard(() => ward.simulator.clock.now());
   const enter = (): { store: unknown; sentinel: Sentinel } => ({
@@ -54,6 +59,7 @@ export async function startPost(options: WardOptions = {}): Promise<Post> {
       services: ward.simulator.services
         .filter(({ id }) => options.services === undefined || options.services.includes(id))
         .map(({ id, lists }) => ({ id, lists: lists.map((list) => ({ list, longestGapMs: GAP_MS })) })),
+      decisionDelayMs,
       everyMs: 60_000,
     }),
   });
