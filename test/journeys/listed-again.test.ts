@@ -1,18 +1,6 @@
-import { text } from 'node:stream/consumers';
 import { expect, test } from '@jest/globals';
-import type { WorklistRecord } from '../../server/core/index.ts';
-import { listRecords } from '../../server/store/index.ts';
-import { startWorld, type World } from './world.ts';
-
-/** The latest answer that names a referral, as it came. */
-async function rawWorklist(world: World): Promise<string> {
-  const { store } = world.product;
-  const records = await listRecords<WorklistRecord>(store, 'ers-worklist');
-  const found = records.ok ? records.value.find(({ data }) => (data.snapshots[0]?.count ?? 0) > 0) : undefined;
-  const opened = await store.openBinary(found?.data.snapshots[0]?.binaryId ?? '');
-  if (!opened.ok) throw new Error(opened.code);
-  return text(opened.value.stream);
-}
+import { rawWorklist } from '../sentinel/report.ts';
+import { startWorld } from './world.ts';
 
 test('4.6 K1: a referral that was decided rests on its lists no more: a later list that names it just as before is looked at, and is an alert', async () => {
   await using world = await startWorld({ referrals: 0 });

@@ -49,8 +49,8 @@ export interface World extends AsyncDisposable {
   patch(task: Task, operations: readonly unknown[], headers?: Record<string, string>): Promise<Response>;
   /** Starts another product over the same simulator, and over a store that it shares with the first. */
   startAnother(store: Store): Promise<Product>;
-  /** Stops the product and starts it again over the same store. */
-  restart(): Promise<void>;
+  /** Stops the product and starts it again over the same store, so much later by the clocks of e-RS and the product. */
+  restart(afterMs?: number): Promise<void>;
 }
 
 export interface WorldOptions extends SimulatorOptions {
@@ -125,7 +125,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       },
       version: '0.0.0-test',
       log: recorder(log),
-      clock: systemClock,
+      clock: { ...systemClock, now: () => simulator.clock.now() },
       pollIntervalMs,
       ...(store === undefined ? {} : { store }),
       ...(scanEveryMs === undefined ? {} : { tempo: { scanEveryMs, sweepEveryMs: scanEveryMs } }),
@@ -195,8 +195,9 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       others.push(another);
       return another;
     },
-    async restart() {
+    async restart(afterMs = 0) {
       await product.stop();
+      simulator.clock.advance(afterMs);
       product = await start();
     },
     async [Symbol.asyncDispose]() {

