@@ -14,7 +14,17 @@ export interface Alerts {
   standing(): readonly Alert[];
 }
 
-/** A board in memory: alerts are raised again from the store's state after a restart. */
+/**
+ * Alerts of what has happened and is over. Nothing in the store says it afterwards, and no room can say that the person who
+ * has to act has acted: nobody clears them, nor raises them again. They stand while the engine that met them does; then
+ * its log tells of them.
+ */
+export const HAPPENED: readonly AlertCode[] = ['task-repaired', 'ers-request-wrong', 'audit-lost'];
+
+/**
+ * A board in memory. After a restart the sentinel raises again what its account finds in the store; what else stands is
+ * raised again by the room that meets it again.
+ */
 export function alertBoard(now: () => Date): Alerts {
   const board = new Map<string, Alert>();
   return {

@@ -23,7 +23,7 @@ export {
 } from '../../mappings/index.ts';
 export type * from './account.ts';
 export type { Alert, Alerts } from './alerts.ts';
-export { alertBoard } from './alerts.ts';
+export { alertBoard, HAPPENED } from './alerts.ts';
 export { ASSERTION_TYPE } from './assertion-type.ts';
 export type { Audit, ErsCallEnd, NotedAccess, NotedStrangers, Subject } from './audit.ts';
 export { backoffMs } from './backoff.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { CODES } from '../../server/core/index.ts';
+import { CODES, HAPPENED } from '../../server/core/index.ts';
 import { ERS_ERROR_CODES, ERS_UPLOAD_CODES, ersRefusalText, uploadRefusalText } from '../../server/decisions/index.ts';
 import { ACCESS_REFUSALS } from '../../server/ers/index.ts';
 
@@ -24,6 +24,12 @@ describe('docs/errors.md', () => {
       ]),
     );
     expect(listed).toEqual(expected);
+  });
+
+  test('says which alerts tell of what has happened, and are not raised again after a restart', () => {
+    const paragraph = PAGE.split('\n').find((line) => line.startsWith('What has happened and is over')) ?? '';
+    const named = [...(paragraph.split('.')[0]?.matchAll(/`([a-z-]+)`/g) ?? [])].map(([, code]) => code);
+    expect(named.toSorted()).toEqual([...HAPPENED].toSorted());
   });
 
   test('lists every documented e-RS error code with the sentence that a clinician reads', () => {
