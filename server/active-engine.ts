@@ -126,7 +126,7 @@ export function buildActiveEngine(options: ActiveEngineOptions): ActiveEngine {
     fetch: (ubrn) => intake.fetch(ubrn),
     refresh: (serviceRequestId) => intake.refresh(serviceRequestId),
     poll: (service, list) => intake.poll(service, list),
-    send: (taskId, session) => dispatch.send(taskId, session),
+    send: (taskId, session, decisionId) => dispatch.send(taskId, session, decisionId),
     signAndSend: (session, wish) => dispatch.signAndSend(session, wish),
     waiting: (session) => dispatch.waiting(session),
     openSession: (idToken) => dispatch.openSession(idToken),

@@ -248,7 +248,7 @@ function engineInCharge(
   return {
     fetch: async (ubrn) => inCharge()?.fetch(ubrn) ?? unavailable,
     refresh: async (serviceRequestId) => inCharge()?.refresh(serviceRequestId) ?? unavailable,
-    send: async (taskId, session) => inCharge()?.send(taskId, session) ?? unavailable,
+    send: async (taskId, session, decisionId) => inCharge()?.send(taskId, session, decisionId) ?? unavailable,
     signAndSend: async (session, wish) => inCharge()?.signAndSend(session, wish) ?? unavailable,
     waiting: async (session) => inCharge()?.waiting(session) ?? unavailable,
     openSession: async (idToken) => inCharge()?.openSession(idToken) ?? unavailable,

@@ -24,6 +24,8 @@ export type PollAnswer =
 /** A decision that waits for a clinician; `isOwn`: it is that of the session's user, or of the clinician acted for. */
 export interface WaitingDecision {
   readonly taskId: string;
+  /** Which decision of the Task it is: another may wait there later. */
+  readonly id: string;
   readonly decision: DecisionCode;
   readonly isOwn: boolean;
 }
@@ -37,6 +39,15 @@ export interface SignedDecision {
   readonly taskId: string;
   readonly outcome: 'sent' | 'waiting' | 'given-back' | 'under-way' | 'not-waiting';
   readonly code?: Code;
+}
+
+/** What a clinician wants to be sent in their session. */
+export interface SigningWish {
+  /** Undefined: all that is their own. */
+  readonly taskIds?: readonly string[];
+  /** By Task id, the decision that they were shown; of a Task that is not here, the one that waits as this is asked. */
+  readonly shown?: Readonly<Record<string, string>>;
+  readonly waitMs: number;
 }
 
 /** A clinician's session with e-RS, and what e-RS lets them be in it. In memory only. */
@@ -56,16 +67,16 @@ export interface Engine {
   fetch(ubrn: Ubrn): Promise<EngineAnswer<{ serviceRequestId: string }>>;
   /** Reads the referral from e-RS now and lands it (`$ers-refresh`, and before a claim is answered: T-11). */
   refresh(serviceRequestId: string): Promise<EngineAnswer<{ changed: boolean }>>;
-  /** Sends the Task's queued or waiting decision with this session (4.7); resolves when its fate is on the Task. */
-  send(taskId: string, session: UserSession): Promise<EngineAnswer<void>>;
+  /**
+   * Sends the Task's queued or waiting decision with this session, and no other (4.7); resolves when its fate is on the Task.
+   * @param decisionId the decision that the session came with; without it, the one that waits as this is asked
+   */
+  send(taskId: string, session: UserSession, decisionId?: string): Promise<EngineAnswer<void>>;
   /**
    * Sends in one session all waiting decisions that are its user's own, or those of the Tasks named
    * (`$ers-sign-and-send`). Nothing is sent when e-RS does not confirm the session; resolves after `waitMs` at the latest.
    */
-  signAndSend(
-    session: UserSession,
-    wish: { readonly taskIds?: readonly string[]; readonly waitMs: number },
-  ): Promise<EngineAnswer<readonly SignedDecision[]>>;
+  signAndSend(session: UserSession, wish: SigningWish): Promise<EngineAnswer<readonly SignedDecision[]>>;
   /** The decisions that this session could send: its user's own and those of nobody known. */
   waiting(session: UserSession): Promise<EngineAnswer<readonly WaitingDecision[]>>;
   /** Opens an e-RS session for a clinician who has signed in at NHS CIS2: exchanges the id token, and asks A030. */

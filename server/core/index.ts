@@ -40,6 +40,7 @@ export type {
   PollAnswer,
   Readiness,
   SignedDecision,
+  SigningWish,
   WaitingDecision,
 } from './engine.ts';
 export { HAND_OVER_PATH } from './engine.ts';

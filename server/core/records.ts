@@ -132,6 +132,8 @@ export interface DispatchRecord {
    * decision of this very command (decision 0020).
    */
   readonly deciding?: {
+    /** What the decision will be known by. Absent in what an older version wrote. */
+    readonly id?: string;
     readonly command: DecisionCommand;
     readonly user?: VerifiedUser;
     readonly isInSession: boolean;
@@ -140,6 +142,8 @@ export interface DispatchRecord {
   readonly uploadNames?: readonly string[];
   /** The decision that is queued, waiting or being sent; absent while undecided and when final. */
   readonly decision?: {
+    /** Tells it from every other decision on this Task: a session is given for this one. Older ones are told by `queuedAt`. */
+    readonly id?: string;
     readonly code: DecisionCode;
     /** What e-RS will be told, taken from the deciding update; later edits of the Task do not change it. */
     readonly command: DecisionCommand;

@@ -253,8 +253,8 @@ async function apply(
       return written.kind === 'rest' ? later(Date.parse(step.at) - now.getTime()) : written;
     }
     case 'await-user': {
-      if (step.why !== undefined) options.sessionRefused(record.taskId, step.why);
-      const waiting = awaitingUser(task, options.whyNotSent(record.taskId));
+      if (step.why !== undefined) options.sessionRefused(record.taskId, decision, step.why);
+      const waiting = awaitingUser(task, options.whyNotSent(record.taskId, decision));
       if (!hand.isDirty && witnesses.length === 0 && isSameJson(waiting.businessStatus, record.baseline.businessStatus))
         return rest;
       return write(

@@ -1,5 +1,5 @@
 import { IN_FLIGHT_STATUSES, identifierOf, OPEN_STATUSES, SYSTEM } from '../../mappings/index.ts';
-import { describeError, type Engine, type EngineAnswer, type UserSession } from '../core/index.ts';
+import { describeError, type Engine, type EngineAnswer } from '../core/index.ts';
 import { loadReview, type Review } from '../reviews/index.ts';
 import { Agenda } from './agenda.ts';
 import { Crew } from './crew.ts';
@@ -10,8 +10,8 @@ import type { Next } from './next.ts';
 import { createPeople } from './people.ts';
 import { reopen } from './reopen.ts';
 import type { DispatchOptions, DispatchRoom } from './room.ts';
-import { openSession, Sessions } from './sessions.ts';
-import { type Signing, signAndSend } from './sign-and-send.ts';
+import { decisionIdOf, openSession, Sessions } from './sessions.ts';
+import { type Signing, signAndSend, waitingOn } from './sign-and-send.ts';
 import { findWaiting } from './waiting.ts';
 import { writeStep } from './write.ts';
 
@@ -22,8 +22,8 @@ export interface Dispatch {
   stop(): Promise<void>;
   /** A Task changed: look soon. */
   wake(taskId?: string): void;
-  /** Sends a Task's decision with a clinician's session (4.7); resolves when its fate is on the Task. */
-  send(taskId: string, session: UserSession): Promise<EngineAnswer<void>>;
+  /** Sends one decision of a Task with a clinician's session (4.7); resolves when its fate is on the Task. */
+  send: Engine['send'];
   /** Sends waiting decisions in one session (4.7): those named, or all that are its user's own. */
   signAndSend: Engine['signAndSend'];
   /** The decisions that a session could send. */
@@ -59,10 +59,10 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   const room: DispatchRoom = {
     ...options,
     people: createPeople(store, options.ids),
-    sessionRefused(taskId, why) {
-      for (const other of sessions.refuse(taskId, why)) schedule(other, clock.monotonicMs());
+    sessionRefused(taskId, decision, why) {
+      for (const other of sessions.refuse(taskId, decisionIdOf(decision), why)) schedule(other, clock.monotonicMs());
     },
-    whyNotSent: (taskId) => sessions.whyNot(taskId),
+    whyNotSent: (taskId, decision) => sessions.whyNot(taskId, decisionIdOf(decision)),
     isParking: () => parked.signal.aborted,
   };
   const stopped = new AbortController();
@@ -263,11 +263,18 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       if (taskId === undefined) void scan();
       else schedule(taskId, clock.monotonicMs());
     },
-    async send(taskId, session) {
-      sessions.expect([taskId]);
-      const identified = await sessions.identify(session).finally(() => sessions.expectNoMore([taskId]));
-      if (identified.ok) sessions.give(taskId, identified.value);
-      else sessions.refuse(taskId, identified.code);
+    async send(taskId, session, decisionId) {
+      const waiting: EngineAnswer<string | undefined> =
+        decisionId === undefined
+          ? await waitingOn(signing, taskId, () => attend(taskId))
+          : { ok: true, value: decisionId };
+      if (!waiting.ok) return waiting;
+      const id = waiting.value;
+      if (id === undefined) return { ok: true, value: undefined };
+      sessions.expect(taskId, id);
+      const identified = await sessions.identify(session).finally(() => sessions.expectNoMore(taskId, id));
+      if (identified.ok) sessions.give(taskId, id, identified.value);
+      else sessions.refuse(taskId, id, identified.code);
       if (stopped.signal.aborted) return { ok: false, code: 'engine-unavailable' };
       await attend(taskId);
       if (!identified.ok) return identified;
@@ -276,14 +283,15 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       if (after.value === undefined) return { ok: false, code: 'resource-not-found' };
       const { ended, decision } = after.value.record.data;
       if (ended?.recorded) return { ok: true, value: undefined };
-      if (decision === undefined) return { ok: false, code: 'decision-not-available' };
-      const whyNot = sessions.whyNot(taskId);
+      // It was taken back meanwhile; what waits there now is another decision.
+      if (decision === undefined || decisionIdOf(decision) !== id) return { ok: false, code: 'decision-not-available' };
+      const whyNot = sessions.whyNot(taskId, id);
       return whyNot === undefined ? { ok: true, value: undefined } : { ok: false, code: whyNot };
     },
-    async signAndSend(session, { taskIds, waitMs }) {
+    async signAndSend(session, wish) {
       const identified = await sessions.identify(session);
       if (!identified.ok) return identified;
-      return signAndSend(signing, identified.value, taskIds, waitMs);
+      return signAndSend(signing, identified.value, wish);
     },
     async waiting(session) {
       const identified = await sessions.identify(session);

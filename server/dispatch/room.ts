@@ -1,6 +1,6 @@
 import type { IdSpace } from '../../mappings/index.ts';
 import type { Alerts, Clock, Code, ErsClient, Log, SiteService, Store, Turns, UserSession } from '../core/index.ts';
-import type { DeliveryPolicy } from '../decisions/index.ts';
+import type { DeliveryPolicy, QueuedDecision } from '../decisions/index.ts';
 import type { Landing } from '../landing/index.ts';
 import type { People } from './people.ts';
 
@@ -42,7 +42,7 @@ export interface DispatchRoom extends DispatchOptions {
   /** The room ends: calls of e-RS are given up, and what is in doubt is left to the next start. */
   readonly isParking: () => boolean;
   /** E-7: the session with which e-RS refused this Task's decision is not tried on it again. */
-  readonly sessionRefused: (taskId: string, why: Code) => void;
+  readonly sessionRefused: (taskId: string, decision: QueuedDecision, why: Code) => void;
   /** Why the last session that was tried could not send this Task's decision. */
-  readonly whyNotSent: (taskId: string) => Code | undefined;
+  readonly whyNotSent: (taskId: string, decision: QueuedDecision) => Code | undefined;
 }

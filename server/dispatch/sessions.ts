@@ -94,14 +94,26 @@ export interface SessionsOptions {
   readonly signal: AbortSignal;
 }
 
-/** Clinicians' sessions, in memory only, by the Task whose decision they were given for. */
+/**
+ * What tells a decision from every other one on its Task, also where it says the same: decided, taken back and decided
+ * again are two. A record that an older version wrote is told by the time at which it was queued.
+ */
+export const decisionIdOf = ({ id, queuedAt }: QueuedDecision): string => id ?? queuedAt;
+
+/** What is known of the sessions that were given for one decision. */
+interface Known {
+  readonly given?: IdentifiedSession;
+  /** Why the last one that was tried could not send it. */
+  readonly whyNot?: Code;
+}
+
+/** Clinicians' sessions, in memory only, by the decision that they were given for: no other one on its Task is sent in them. */
 export class Sessions {
   readonly #options: SessionsOptions;
-  readonly #given = new Map<string, IdentifiedSession>();
-  /** Tasks for which a session was given that e-RS has not been asked about yet. */
+  /** By Task, then by decision. */
+  readonly #known = new Map<string, Map<string, Known>>();
+  /** Decisions for which a session was given that e-RS has not been asked about yet. */
   readonly #expected = new Map<string, number>();
-  /** Why the last session that was tried on a Task could not send its decision. */
-  readonly #whyNot = new Map<string, Code>();
   #standing: IdentifiedSession | undefined;
   /** Tasks whose decision e-RS refused to take from the standing session. */
   readonly #notStanding = new Set<string>();
@@ -128,10 +140,11 @@ export class Sessions {
    * `expected`: one is about to come.
    */
   async for(taskId: string, decision: QueuedDecision): Promise<IdentifiedSession | 'expected' | undefined> {
-    const given = this.#given.get(taskId);
-    if (given === undefined && decision.isInSession && this.#expected.has(taskId)) return 'expected';
+    const id = decisionIdOf(decision);
+    const given = this.#known.get(taskId)?.get(id)?.given;
+    if (given === undefined && decision.isInSession && this.#expected.has(nameOf(taskId, id))) return 'expected';
     if (given !== undefined && maySend(given, decision)) return given;
-    if (given !== undefined) this.refuse(taskId, 'sender-not-decider');
+    if (given !== undefined) this.refuse(taskId, id, 'sender-not-decider');
     if (decision.isInSession || this.#notStanding.has(taskId)) return undefined;
     const standing = await this.#standingOne();
     return standing !== undefined && maySend(standing, decision) ? standing : undefined;
@@ -147,51 +160,58 @@ export class Sessions {
     return this.#standing;
   }
 
-  whyNot(taskId: string): Code | undefined {
-    return this.#whyNot.get(taskId);
+  whyNot(taskId: string, decisionId: string): Code | undefined {
+    return this.#known.get(taskId)?.get(decisionId)?.whyNot;
   }
 
-  expect(taskIds: readonly string[]): void {
-    for (const taskId of taskIds) this.#expected.set(taskId, (this.#expected.get(taskId) ?? 0) + 1);
+  expect(taskId: string, decisionId: string): void {
+    const name = nameOf(taskId, decisionId);
+    this.#expected.set(name, (this.#expected.get(name) ?? 0) + 1);
   }
 
   /** What was expected has come, or will not. */
-  expectNoMore(taskIds: readonly string[]): void {
-    for (const taskId of taskIds) {
-      const left = (this.#expected.get(taskId) ?? 1) - 1;
-      if (left > 0) this.#expected.set(taskId, left);
-      else this.#expected.delete(taskId);
-    }
+  expectNoMore(taskId: string, decisionId: string): void {
+    const name = nameOf(taskId, decisionId);
+    const left = (this.#expected.get(name) ?? 1) - 1;
+    if (left > 0) this.#expected.set(name, left);
+    else this.#expected.delete(name);
   }
 
-  give(taskId: string, session: IdentifiedSession): void {
-    this.#given.set(taskId, session);
-    this.#whyNot.delete(taskId);
+  give(taskId: string, decisionId: string, session: IdentifiedSession): void {
+    this.#note(taskId, decisionId, { given: session });
   }
 
   /**
-   * e-RS refused a Task's decision in its session, or the session could not be used. One that has ended sends nothing
-   * more: answers the other Tasks that it was given for.
+   * e-RS refused a decision in its session, or the session could not be used. One that has ended sends nothing more:
+   * answers the other Tasks for whose decisions it was given.
    */
-  refuse(taskId: string, why: Code): readonly string[] {
-    const token = this.#given.get(taskId)?.session.token;
-    this.#given.delete(taskId);
-    this.#whyNot.set(taskId, why);
+  refuse(taskId: string, decisionId: string, why: Code): readonly string[] {
+    const token = this.#known.get(taskId)?.get(decisionId)?.given?.session.token;
+    this.#note(taskId, decisionId, { whyNot: why });
     this.#notStanding.add(taskId);
     this.#standing = undefined;
     if (why !== 'ERS_USER_SESSION_ENDED' || token === undefined) return [];
-    const others = [...this.#given].flatMap(([id, { session }]) => (session.token === token ? [id] : []));
-    for (const id of others) {
-      this.#given.delete(id);
-      this.#whyNot.set(id, why);
+    const others: string[] = [];
+    for (const [otherId, decisions] of this.#known) {
+      for (const [id, { given }] of decisions) {
+        if (given?.session.token !== token) continue;
+        decisions.set(id, { whyNot: why });
+        others.push(otherId);
+      }
     }
     return others;
   }
 
+  #note(taskId: string, decisionId: string, known: Known): void {
+    const decisions = this.#known.get(taskId) ?? new Map<string, Known>();
+    this.#known.set(taskId, decisions.set(decisionId, known));
+  }
+
   /** The decision is settled, or gone. */
   forget(taskId: string): void {
-    this.#given.delete(taskId);
-    this.#whyNot.delete(taskId);
+    this.#known.delete(taskId);
     this.#notStanding.delete(taskId);
   }
 }
+
+const nameOf = (taskId: string, decisionId: string): string => `${taskId}/${decisionId}`;

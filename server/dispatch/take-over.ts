@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Task } from '@medplum/fhirtypes';
 import { type DecisionCommand, isSameJson, reviewStatusOf } from '../../mappings/index.ts';
 import type { DispatchRecord } from '../core/index.ts';
@@ -63,6 +64,7 @@ export function takeOver(
             ...record,
             baseline: assessment.task,
             decision: {
+              id: randomUUID(),
               code: assessment.decision,
               command: assessment.command,
               queuedAt: now,
@@ -89,10 +91,14 @@ export function takeOver(
 function howDecided(
   deciding: DispatchRecord['deciding'],
   command: DecisionCommand,
-): Pick<QueuedDecision, 'user' | 'isInSession'> {
+): Pick<QueuedDecision, 'id' | 'user' | 'isInSession'> {
   if (deciding === undefined || !isSameJson(deciding.command, command)) return {};
-  const { user, isInSession } = deciding;
-  return { ...(user === undefined ? {} : { user }), ...(isInSession ? { isInSession } : {}) };
+  const { id, user, isInSession } = deciding;
+  return {
+    ...(id === undefined ? {} : { id }),
+    ...(user === undefined ? {} : { user }),
+    ...(isInSession ? { isInSession } : {}),
+  };
 }
 
 /** The new notes are not those of the deciding update alone: one of them may be meant for colleagues only. */

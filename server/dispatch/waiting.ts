@@ -2,7 +2,7 @@ import type { Task } from '@medplum/fhirtypes';
 import { identifierOf, SYSTEM } from '../../mappings/index.ts';
 import type { DispatchRecord, Store, StoreResult, WaitingDecision } from '../core/index.ts';
 import { readRecord } from '../store/index.ts';
-import type { IdentifiedSession } from './sessions.ts';
+import { decisionIdOf, type IdentifiedSession } from './sessions.ts';
 
 const WAITING = 'business-status=awaiting-user-authorisation&_count=200&_sort=authored-on';
 
@@ -32,7 +32,12 @@ export async function findWaiting(
       const decider = decision.user ? decision.user.sdsUserId : await sdsUserIdOf(store, decision.decider, people);
       const isOwn = decider === identified.sdsUserId || decider === identified.session.onBehalfOf;
       if (decider === undefined || isOwn)
-        found.push({ taskId, decision: decision.code, isOwn: decider !== undefined && isOwn });
+        found.push({
+          taskId,
+          id: decisionIdOf(decision),
+          decision: decision.code,
+          isOwn: decider !== undefined && isOwn,
+        });
     }
     next = page.value.next;
   } while (next !== undefined);

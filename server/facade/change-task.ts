@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Task } from '@medplum/fhirtypes';
 import {
   CODES,
@@ -159,7 +160,9 @@ async function storeDecision(
   if (session && !(await engine.isAtHand())) return refuse('engine-unavailable');
   const user = await verifiedUser(room, call.caller);
   if (isRefusal(user)) return user;
-  const written = await writeDecision(room, before, record.key, decided, {
+  const id = randomUUID();
+  const written = await writeDecision(room, before, record, decided, {
+    id,
     ...user,
     isInSession: session !== undefined,
   });
@@ -168,7 +171,7 @@ async function storeDecision(
     engine.wake(before.id);
     return answerTask(call, written.value, undefined);
   }
-  const sent = await within(room.clock, room.limits.sendWaitMs, engine.send(before.id, session));
+  const sent = await within(room.clock, room.limits.sendWaitMs, engine.send(before.id, session, id));
   const notice: Notice | undefined =
     sent.isLate || sent.value.ok || sent.value.code === 'engine-answer-lost'
       ? undefined
@@ -181,6 +184,7 @@ async function storeDecision(
 }
 
 interface HowDecided {
+  readonly id: string;
   readonly user?: VerifiedUser;
   readonly isInSession: boolean;
 }
@@ -189,14 +193,16 @@ interface HowDecided {
 async function writeDecision(
   room: FacadeRoom,
   before: Stored<Task>,
-  key: string,
+  { key, data: known }: Review['record'],
   decided: Extract<Assessment, { kind: 'decided' }>,
   how: HowDecided,
 ): Promise<StoreResult<Stored<Task>>> {
   const { store } = room;
   const task = stamped(room, before, decided.task);
   const ifMatch = before.meta.versionId;
-  if (how.user === undefined && !how.isInSession) return store.update(task, { ifMatch });
+  // What was noted of an earlier decision must not be taken for a word on this one.
+  const isNoted = how.user !== undefined || how.isInSession || known.deciding !== undefined;
+  if (!isNoted) return store.update(task, { ifMatch });
   for (let tries = 1; ; tries += 1) {
     const record = await readRecord<DispatchRecord>(store, 'ers-dispatch', key);
     if (!record.ok) return record;

@@ -1,6 +1,6 @@
 import type { Parameters, ParametersParameter } from '@medplum/fhirtypes';
 import { codeSystem } from '../../mappings/index.ts';
-import { CODES, type EngineAnswer, type SignedDecision, type UserSession } from '../core/index.ts';
+import { CODES, type EngineAnswer, type SignedDecision, type SigningWish, type UserSession } from '../core/index.ts';
 import { type Answer, isRefusal, type Refusal } from './answer.ts';
 import { refuse, refuseForStore, retryAfter } from './outcome.ts';
 import { readRepeatable } from './parameters.ts';
@@ -40,16 +40,19 @@ async function tasksToSign(
   limit: Limit | undefined,
   session: UserSession,
   named: readonly string[],
-): Promise<{ readonly taskIds?: readonly string[] } | Refusal> {
+): Promise<Pick<SigningWish, 'taskIds' | 'shown'> | Refusal> {
   if (limit === undefined) return named.length === 0 ? {} : { taskIds: named };
   let ids = named;
+  let shown: SigningWish['shown'];
   if (named.length === 0) {
     const waiting = await engine.waiting(session);
     if (!waiting.ok) return refuseForEngine(waiting);
     ids = waiting.value.flatMap(({ taskId, isOwn }) => (isOwn ? [taskId] : []));
+    shown = Object.fromEntries(waiting.value.map(({ taskId, id }) => [taskId, id]));
   }
   const reached = await reachedOf(store, limit, 'Task', ids);
-  return reached.ok ? { taskIds: ids.filter((id) => reached.value.has(id)) } : refuseForStore(reached);
+  if (!reached.ok) return refuseForStore(reached);
+  return { taskIds: ids.filter((id) => reached.value.has(id)), ...(shown === undefined ? {} : { shown }) };
 }
 
 /** What is not there, and what the client does not reach, in the same words. */

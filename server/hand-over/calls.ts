@@ -21,11 +21,12 @@ export const callSchema = z.discriminatedUnion('name', [
   z.object({ name: z.literal('isAtHand') }),
   z.object({ name: z.literal('fetch'), ubrn: z.string() }),
   z.object({ name: z.literal('refresh'), serviceRequestId: id }),
-  z.object({ name: z.literal('send'), taskId: id, session }),
+  z.object({ name: z.literal('send'), taskId: id, session, decisionId: id.optional() }),
   z.object({
     name: z.literal('signAndSend'),
     session,
     taskIds: z.array(id).max(1_000).optional(),
+    shown: z.record(id, id).optional(),
     waitMs: z.number().int().min(0).max(60_000),
   }),
   z.object({ name: z.literal('waiting'), session }),
@@ -53,10 +54,14 @@ export function carryOut(engine: Engine, call: HandedCall): Promise<unknown> {
     case 'refresh':
       return engine.refresh(call.serviceRequestId);
     case 'send':
-      return engine.send(call.taskId, sessionOf(call.session));
+      return engine.send(call.taskId, sessionOf(call.session), call.decisionId);
     case 'signAndSend': {
-      const { taskIds, waitMs } = call;
-      return engine.signAndSend(sessionOf(call.session), { waitMs, ...(taskIds === undefined ? {} : { taskIds }) });
+      const { taskIds, shown, waitMs } = call;
+      return engine.signAndSend(sessionOf(call.session), {
+        waitMs,
+        ...(taskIds === undefined ? {} : { taskIds }),
+        ...(shown === undefined ? {} : { shown }),
+      });
     }
     case 'waiting':
       return engine.waiting(sessionOf(call.session));

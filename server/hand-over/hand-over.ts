@@ -82,13 +82,20 @@ export function createHandOver(options: HandOverOptions): HandOver {
       isAtHand: async () => (await hand({ name: 'isAtHand' })) === true,
       fetch: (ubrn) => ask({ name: 'fetch', ubrn }),
       refresh: (serviceRequestId) => ask({ name: 'refresh', serviceRequestId }),
-      send: (taskId, session) => ask({ name: 'send', taskId, session: { ...session } }),
-      signAndSend: (session, { taskIds, waitMs }) =>
+      send: (taskId, session, decisionId) =>
+        ask({
+          name: 'send',
+          taskId,
+          session: { ...session },
+          ...(decisionId === undefined ? {} : { decisionId }),
+        }),
+      signAndSend: (session, { taskIds, shown, waitMs }) =>
         ask({
           name: 'signAndSend',
           session: { ...session },
           waitMs,
           ...(taskIds === undefined ? {} : { taskIds: [...taskIds] }),
+          ...(shown === undefined ? {} : { shown: { ...shown } }),
         }),
       waiting: (session) => ask({ name: 'waiting', session: { ...session } }),
       openSession: (idToken) => ask({ name: 'openSession', idToken }),

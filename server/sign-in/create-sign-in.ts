@@ -80,7 +80,7 @@ export function createSignIn({ clock, log, engine, publicUrl, cis2: about }: Sig
     if (!waiting.ok) return show(res, 200, (nonce) => signedInPage(nonce, { ...shown, notice: waiting.code }));
     const own = waiting.value.filter(({ isOwn }) => isOwn);
     const nobodys = waiting.value.filter(({ isOwn }) => !isOwn);
-    visit.shown = { own: own.map(({ taskId }) => taskId), nobodys: nobodys.map(({ taskId }) => taskId) };
+    visit.shown = { own, nobodys };
     show(res, 200, (nonce) => signedInPage(nonce, { ...shown, own: counted(own), nobodys: counted(nobodys) }));
   }
 
@@ -147,10 +147,15 @@ export function createSignIn({ clock, log, engine, publicUrl, cis2: about }: Sig
     if (sent === undefined) return;
     const { acts, shown } = sent.visit;
     // What is signed is what the page has shown, not what has come since.
-    const taskIds = sent.form.get('what') === 'nobodys' ? shown.nobodys : shown.own;
+    const wanted = sent.form.get('what') === 'nobodys' ? shown.nobodys : shown.own;
+    const taskIds = wanted.map(({ taskId }) => taskId);
     if (acts === undefined || taskIds.length === 0) return res.redirect(303, '/sign-in');
     sent.visit.shown = { own: [], nobodys: [] };
-    const signed = await engine.signAndSend(acts, { taskIds, waitMs: SEND_WAIT_MS });
+    const signed = await engine.signAndSend(acts, {
+      taskIds,
+      shown: Object.fromEntries(wanted.map(({ taskId, id }) => [taskId, id])),
+      waitMs: SEND_WAIT_MS,
+    });
     if (!signed.ok) {
       const { code } = signed;
       if (code === 'ERS_USER_SESSION_ENDED') {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { EncryptJWT, jwtDecrypt } from 'jose';
-import type { Clock, OpenedSession, UserSession } from '../core/index.ts';
+import type { Clock, OpenedSession, UserSession, WaitingDecision } from '../core/index.ts';
 import type { Flow } from './cis2.ts';
 
 /** A browser in which a clinician has signed in. */
@@ -14,7 +14,7 @@ export interface Visit {
   /** As what they act: organisation, role, and whom for. */
   acts: UserSession | undefined;
   /** The waiting decisions that the page has shown: what is signed is what was seen. */
-  shown: { readonly own: readonly string[]; readonly nobodys: readonly string[] };
+  shown: { readonly own: readonly WaitingDecision[]; readonly nobodys: readonly WaitingDecision[] };
 }
 
 const MOST = 1_000;

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Provenance } from '@medplum/fhirtypes';
-import { CODE_SYSTEM, isSameJson } from '../../mappings/index.ts';
-import type { UserSession } from '../../server/core/index.ts';
+import { CODE_SYSTEM, isSameJson, makeOutput } from '../../mappings/index.ts';
+import type { DispatchRecord, Store, UserSession } from '../../server/core/index.ts';
+import { readRecord, writeRecord } from '../../server/store/index.ts';
 import { businessStatusOf, sessionHeaders, signIn } from '../sign-in.ts';
 import { acceptAs } from './deciding.ts';
 import { openWard, reach, successes, type Ward } from './ward.ts';
@@ -31,6 +32,35 @@ const agentsOf = (provenance: Provenance | undefined) =>
     ...(onBehalfOf === undefined ? [] : ['for', onBehalfOf.identifier?.value]),
     ...(extension === undefined ? [] : ['unverified']),
   ]);
+
+/** A store whose changes nobody hears of, as where a facade writes in another process. */
+const deaf = (store: Store): Store =>
+  new Proxy(store, {
+    get(target, name) {
+      if (name === 'onChange') return () => () => {};
+      const value = Reflect.get(target, name, target) as unknown;
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+
+type Decision = NonNullable<DispatchRecord['decision']>;
+async function rewriteDecision(ward: Ward, ubrn: string, change: (decision: Decision) => Decision): Promise<void> {
+  const key = (await ward.taskOf(ubrn)).identifier?.find(({ system }) => system?.endsWith('review-task'))?.value ?? '';
+  const record = await readRecord<DispatchRecord>(ward.store, 'ers-dispatch', key);
+  if (!record.ok || record.value?.data.decision === undefined) throw new Error('no decision');
+  const { data } = record.value;
+  await writeRecord(
+    ward.store,
+    'ers-dispatch',
+    key,
+    { ...data, decision: change(record.value.data.decision) },
+    record.value,
+  );
+}
+
+/** What makes of a decided Task the open one that it was. */
+const restored = ({ baseline }: DispatchRecord) =>
+  (['input', 'businessStatus'] as const).map((name) => ({ op: 'replace', path: `/${name}`, value: baseline[name] }));
 
 /** A session that e-RS takes for nobody's any more. */
 const ENDED = (session: UserSession): UserSession => ({ ...session, token: 'a-token-that-has-ended' });
@@ -92,6 +122,142 @@ describe('a decision that came in a session', () => {
     expect((await ward.calls('A013')).filter((call) => call.ubrn === ubrn)).toEqual([]);
   });
 });
+
+describe('a session that was given for one decision', () => {
+  let ward: Ward;
+  beforeEach(async () => {
+    // What was taken back is not heard of: the engine finds what stands there when the time to send has come.
+    ward = await openWard({ isSignedIn: false, around: deaf, sweepEveryMs: 60_000, policy: { delayMs: 1_500 } });
+  });
+  afterEach(async () => ward[Symbol.asyncDispose]());
+
+  const takeBack = async (ubrn: string) => {
+    const answer = await ward.patch(ubrn, [{ op: 'replace', path: '/status', value: 'received' }]);
+    expect(answer.status).toBe(200);
+  };
+  const decided = async (ubrn: string, operations: readonly unknown[], session?: UserSession) => {
+    const answer = await ward.patch(ubrn, operations, undefined, session && sessionHeaders(session));
+    expect(answer.status).toBe(200);
+  };
+  const waits = async (ubrn: string) => {
+    expect(await reach(ward, ubrn, 'awaiting-user-authorisation', 'rejected', 'accepted')).toBe(
+      'awaiting-user-authorisation',
+    );
+    for (const endpoint of ['A013', 'A014', 'A022']) expect(await ward.calls(endpoint)).toEqual([]);
+  };
+
+  test('4.7: does not send the decision of somebody else, who has taken that one back', async () => {
+    const ubrn = await ward.refer('booked-direct');
+    await decided(ubrn, accept, await signIn(ward.simulator));
+    expect(businessStatusOf(await ward.taskOf(ubrn))).toBe('decision-queued');
+    await takeBack(ubrn);
+    await decided(ubrn, reject);
+    await waits(ubrn);
+  }, 30_000);
+
+  test('4.7: does not send the same decision, when somebody without a session makes it once more', async () => {
+    const ubrn = await ward.refer('booked-direct');
+    await decided(ubrn, accept, await signIn(ward.simulator));
+    await takeBack(ubrn);
+    await decided(ubrn, accept);
+    await waits(ubrn);
+  }, 30_000);
+
+  test('4.7: sends that one, also where an earlier one with a session of its own was taken back', async () => {
+    const ubrn = await ward.refer('booked-direct');
+    await decided(ubrn, accept, await signIn(ward.simulator, { sdsUserId: ANOTHER }));
+    await takeBack(ubrn);
+    await decided(ubrn, reject, await signIn(ward.simulator, { sdsUserId: CLINICIAN }));
+    expect(await reach(ward, ubrn, 'rejected')).toBe('rejected');
+    expect(await ward.calls('A013')).toEqual([]);
+    expect(agentsOf(await provenanceOf(ward, ubrn))[0]).toEqual(['author', CLINICIAN]);
+  }, 30_000);
+
+  test('4.7: by $ers-send-decision sends what waited then, not what took its place while e-RS was asked whose it is', async () => {
+    const ubrn = await ward.refer('booked-direct');
+    await decided(ubrn, accept);
+    await reach(ward, ubrn, 'awaiting-user-authorisation');
+    await ward.control('POST', 'faults', { endpoint: 'A030', kind: 'delay', delayMs: 700 });
+    const sent = ward.dispatch.send((await ward.taskOf(ubrn)).id, await signIn(ward.simulator));
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    await takeBack(ubrn);
+    await decided(ubrn, reject);
+    expect(await sent).toEqual({ ok: false, code: 'decision-not-available' });
+    await waits(ubrn);
+  }, 30_000);
+
+  test('4.7: by a page sends what the page has shown, not what took its place since', async () => {
+    const ubrn = await ward.refer('booked-direct');
+    await decided(ubrn, accept);
+    await reach(ward, ubrn, 'awaiting-user-authorisation');
+    const session = await signIn(ward.simulator);
+    const listed = await ward.dispatch.waiting(session);
+    const shown = listed.ok ? listed.value : [];
+    await takeBack(ubrn);
+    await decided(ubrn, reject);
+    await reach(ward, ubrn, 'awaiting-user-authorisation');
+    const signed = await ward.dispatch.signAndSend(session, {
+      waitMs: 10_000,
+      taskIds: shown.map(({ taskId }) => taskId),
+      shown: Object.fromEntries(shown.map(({ taskId, id }) => [taskId, id])),
+    });
+    expect(signed).toMatchObject({ value: [{ outcome: 'not-waiting', code: 'decision-not-available' }] });
+    await waits(ubrn);
+  }, 30_000);
+
+  test('4.7: sends the decision for which it is given also where an older version has recorded that', async () => {
+    const ubrn = await ward.refer('booked-direct');
+    await decided(ubrn, reject);
+    await reach(ward, ubrn, 'awaiting-user-authorisation');
+    await rewriteDecision(ward, ubrn, ({ id: _, ...older }) => older);
+    expect(await ward.dispatch.send((await ward.taskOf(ubrn)).id, await signIn(ward.simulator))).toMatchObject({
+      ok: true,
+    });
+    expect(businessStatusOf(await ward.taskOf(ubrn))).toBe('rejected');
+  }, 30_000);
+});
+
+test('4.7: a decision without a session is not that of the one before it, which came in one and said the same', async () => {
+  await using ward = await openWard({ isSignedIn: false });
+  const ubrn = await ward.refer('booked-direct');
+  // The engine finds what stands there at the end: it has to wait for the referral's turn.
+  let answering: Promise<Response> | undefined;
+  await ward.turns.take((await ward.recordOf(ubrn)).ubrn, async () => {
+    answering = ward.patch(ubrn, accept, undefined, sessionHeaders(await signIn(ward.simulator)));
+    while ((await ward.taskOf(ubrn)).status !== 'accepted') await new Promise((resolve) => setTimeout(resolve, 5));
+    await ward.decide(ubrn, [{ op: 'replace', path: '/status', value: 'received' }]);
+    await ward.decide(ubrn, [{ op: 'remove', path: '/output' }, ...restored(await ward.recordOf(ubrn))]);
+    expect((await ward.patch(ubrn, accept)).status).toBe(200);
+  });
+  await answering;
+  expect(await reach(ward, ubrn, 'awaiting-user-authorisation', 'accepted')).toBe('awaiting-user-authorisation');
+  expect((await ward.recordOf(ubrn)).decision?.isInSession).toBeUndefined();
+  expect(await ward.calls('A013')).toEqual([]);
+}, 30_000);
+
+test('4.7: a session sends no decision that was made while a file of its own decision was uploaded', async () => {
+  await using ward = await openWard({ isSignedIn: false });
+  const ubrn = await ward.refer('booked-direct');
+  const reference = await ward.attach(ubrn);
+  await ward.control('POST', 'faults', { endpoint: 'A020', kind: 'delay', delayMs: 2_000, times: 1 });
+  const redirect = [
+    { op: 'replace', path: '/status', value: 'accepted' },
+    {
+      op: 'add',
+      path: '/statusReason',
+      value: { coding: [{ system: CODE_SYSTEM.reviewOutcome, code: 'CANCEL_APPOINTMENT_ACTION_LATER' }] },
+    },
+    { op: 'add', path: '/note', value: [{ text: 'Rebook.' }] },
+    { op: 'add', path: '/output', value: [makeOutput('attachment', { valueReference: { reference } })] },
+  ];
+  const answering = ward.patch(ubrn, redirect, undefined, sessionHeaders(await signIn(ward.simulator)));
+  while ((await ward.recordOf(ubrn)).uploadNames === undefined) await new Promise((resolve) => setTimeout(resolve, 10));
+  expect((await ward.patch(ubrn, [{ op: 'replace', path: '/status', value: 'received' }])).status).toBe(200);
+  expect((await ward.patch(ubrn, reject)).status).toBe(200);
+  await answering;
+  expect(await reach(ward, ubrn, 'awaiting-user-authorisation', 'rejected')).toBe('awaiting-user-authorisation');
+  for (const endpoint of ['A014', 'A022']) expect(await ward.calls(endpoint)).toEqual([]);
+}, 30_000);
 
 describe('who decided and who sent', () => {
   let ward: Ward;

@@ -213,7 +213,7 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
         poll: unwired,
         refresh: unwired,
         reconcile: unwired,
-        send: (taskId, given) => dispatch.send(taskId, given),
+        send: (taskId, given, decisionId) => dispatch.send(taskId, given, decisionId),
         signAndSend: (given, wish) => dispatch.signAndSend(given, wish),
         openSession: (idToken) => dispatch.openSession(idToken),
         waiting: (given) => dispatch.waiting(given),

@@ -323,7 +323,7 @@ describe('$ers-sign-and-send', () => {
 
   test('4.7: of a clinician of two services sends, for a client of one, what waits there and nothing else', async () => {
     await using world = await startTwoServices();
-    const own = (taskId: string, isOwn: boolean) => ({ taskId, decision: 'reject', isOwn }) as const;
+    const own = (taskId: string, isOwn: boolean) => ({ taskId, id: 'first', decision: 'reject', isOwn }) as const;
     world.engine.answers.waiting = async () => ({
       ok: true,
       value: [own('bee-1-task', true), own('ant-1-task', true), own('ant-2-task', false)],
