@@ -208,6 +208,7 @@ const FACADE_ISSUE = {
   'service-unknown': ['This installation has no such e-RS service.'],
   'list-unknown': ['This service is not read from that worklist.'],
   'ers-unavailable': ['e-RS did not answer.'],
+  'task-copied': ['The Task is a copy of a review Task: nothing becomes of what is decided on it.'],
   'store-refused': ['The FHIR store refused the write.'],
   'internal-error': ['Something went wrong here.'],
 } as const;

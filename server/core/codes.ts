@@ -79,6 +79,7 @@ export type AlertCode =
   | 'outcome-unknown'
   | 'decided-but-listed'
   | 'task-repaired'
+  | 'task-copied'
   | 'summary-missing'
   | 'attachment-unavailable'
   | 'ers-request-wrong'
@@ -126,6 +127,7 @@ export type FacadeCode =
   | 'service-unknown'
   | 'list-unknown'
   | 'ers-unavailable'
+  | 'task-copied'
   | 'audit-unavailable'
   | 'too-many-requests'
   | 'search-too-costly'
@@ -696,6 +698,12 @@ export const CODES: Readonly<Record<Code, CodeEntry>> = {
     'operator',
     'See whether the store takes writes; try again later.',
     503,
+  ),
+  'task-copied': entry(
+    'The Task is a copy of a review Task: nothing becomes of what is decided on it.',
+    'operator',
+    'Find the client that creates Tasks; decide on the Task that the engine made, and delete the copy.',
+    422,
   ),
   'store-refused': entry('The FHIR store refused the write.', 'client', 'Read the issue that names the element.', 422),
   'internal-error': entry('Something went wrong here.', 'developer', 'Report it with the X-Request-Id.', 500),

@@ -2,6 +2,7 @@ import { IN_FLIGHT_STATUSES, identifierOf, OPEN_STATUSES, SYSTEM } from '../../m
 import { describeError, type Engine, type EngineAnswer } from '../core/index.ts';
 import { loadReview, type Review } from '../reviews/index.ts';
 import { Agenda } from './agenda.ts';
+import { Copies } from './copies.ts';
 import { Crew } from './crew.ts';
 import { deliver } from './deliver.ts';
 import { findReview } from './find-review.ts';
@@ -73,6 +74,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   const { ers, standingSession } = options;
   const sessions = new Sessions({ ers, clock, standingSession, signal: parked.signal });
   const reviews = new KnownReviews();
+  const copies = new Copies(options);
   const crew = new Crew({
     clock,
     parallel: options.parallel,
@@ -91,7 +93,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   async function handle(taskId: string): Promise<void> {
     const first = await loadReview(store, taskId, reviews.keyOf(taskId));
     if (!first.ok) return schedule(taskId, clock.monotonicMs() + 2_000);
-    if (first.value === undefined) return;
+    if (first.value === undefined) return copies.note(taskId);
     const { ubrn } = first.value.record.data;
     // Whoever has the referral now may be long about it.
     if (!turns.isIdle(ubrn)) crew.stepAside(taskId);
@@ -132,6 +134,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   function remember(review: Review): void {
     const { taskId, baseline, ended } = review.record.data;
     reviews.note(review.key, review.record.data);
+    copies.forget(taskId);
     if (ended === undefined) due.note(taskId, baseline.priority);
     else due.forget(taskId);
   }
@@ -186,6 +189,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   /** Finds decided Tasks by state. */
   async function scan(): Promise<void> {
     const found = new Set<string>();
+    const decided = new Set<string>();
     for (const query of DECIDED_QUERIES) {
       let next: string | undefined;
       do {
@@ -193,12 +197,15 @@ export function createDispatch(options: DispatchOptions): Dispatch {
         if (!page.ok) return log.warn('dispatch.scan.failed', { code: page.code });
         for (const task of page.value.matches) {
           if (identifierOf(task, SYSTEM.reviewTask) === undefined) continue;
+          decided.add(task.id);
+          if (copies.has(task)) continue;
           if ('priority' in task && !due.isNoted(task.id)) due.note(task.id, task.priority);
           found.add(task.id);
         }
         next = page.value.next;
       } while (next !== undefined);
     }
+    copies.retain(decided);
     const nowMs = clock.monotonicMs();
     // What waits for its time keeps that, but has a decided one's place.
     for (const taskId of found) schedule(taskId, due.has(taskId) ? Number.POSITIVE_INFINITY : nowMs);

@@ -28,7 +28,7 @@ export async function findWaiting(
       const record = await readRecord<DispatchRecord>(store, 'ers-dispatch', key);
       if (!record.ok) return record;
       const { taskId, decision } = record.value?.data ?? {};
-      if (taskId === undefined || decision === undefined) continue;
+      if (taskId !== match.id || decision === undefined) continue;
       const decider = decision.user ? decision.user.sdsUserId : await sdsUserIdOf(store, decision.decider, people);
       const isOwn = decider === identified.sdsUserId || decider === identified.session.onBehalfOf;
       if (decider === undefined || isOwn)

@@ -1,6 +1,7 @@
-import type { Answer } from './answer.ts';
+import { type Answer, isRefusal } from './answer.ts';
 import { versionHeadersOf } from './etag.ts';
 import { refuse, refuseForStore, retryAfter } from './outcome.ts';
+import { loadReview } from './review.ts';
 import type { Call, FacadeRoom, RouteOf } from './room.ts';
 import { within } from './within.ts';
 
@@ -9,13 +10,13 @@ const CONFLICTS: ReadonlySet<string> = new Set(['nothing-to-reopen', 'task-close
 
 /**
  * `$ers-reopen`: gives a decision that is stuck on its way back to the reviewers; for operators.
- * Issues: nothing-to-reopen, task-closed, outcome-unknown as 409; engine-unavailable; ers-unavailable
+ * Issues: task-copied; nothing-to-reopen, task-closed, outcome-unknown as 409; engine-unavailable; ers-unavailable
  * Source: target-model 5, E-9a
  */
 export async function reopenTask(room: FacadeRoom, { route }: Call<RouteOf<'operation'>>): Promise<Answer> {
   const taskId = route.id ?? '';
-  const task = await room.store.read('Task', taskId);
-  if (!task.ok) return refuseForStore(task);
+  const review = await loadReview(room, taskId);
+  if (isRefusal(review)) return review;
   if (!(await room.engine.isAtHand())) return refuse('engine-unavailable');
   const reopened = await within(room.clock, room.limits.fetchWaitMs, room.engine.reopen(taskId));
   if (reopened.isLate) return refuse('ers-unavailable', { headers: retryAfter(30_000) });

@@ -1,7 +1,7 @@
 import type { Task } from '@medplum/fhirtypes';
 import type { DispatchRecord, Stored } from '../core/index.ts';
 import { type Assessment, assessTask } from '../decisions/index.ts';
-import { type Rules, readRules, reviewOf } from '../reviews/index.ts';
+import { originalOf, type Rules, readRules, reviewOf } from '../reviews/index.ts';
 import type { EngineRecord } from '../store/index.ts';
 import type { Refusal } from './answer.ts';
 import { refuse, refuseForStore } from './outcome.ts';
@@ -13,13 +13,24 @@ export interface Review {
   readonly record: EngineRecord<DispatchRecord>;
 }
 
-/** Issues: resource-not-found, resource-gone; transition-not-allowed where the engine keeps no review for the Task */
+/**
+ * Issues: resource-not-found, resource-gone; transition-not-allowed where the engine keeps no review for the Task;
+ * task-copied where the review is another Task's
+ */
 export async function loadReview({ store }: FacadeRoom, taskId: string): Promise<Review | Refusal> {
   const task = await store.read('Task', taskId);
   if (!task.ok) return refuseForStore(task);
-  const review = await reviewOf(store, task.value);
+  const review = await reviewOf(store, taskId, task.value);
   if (!review.ok) return refuseForStore(review);
   if (review.value === undefined) {
+    const original = await originalOf(store, task.value);
+    if (!original.ok) return refuseForStore(original);
+    if (original.value !== undefined) {
+      return refuse('task-copied', {
+        text: `This Task is a copy: the review is Task/${original.value}. Decide on that one, and delete the copy.`,
+        expression: 'Task.identifier',
+      });
+    }
     return refuse('transition-not-allowed', {
       text: 'The engine keeps no review for this Task.',
       expression: 'Task.identifier',

@@ -1,4 +1,4 @@
 export type { Review } from './load-review.ts';
-export { loadReview, reviewOf } from './load-review.ts';
+export { loadReview, originalOf, reviewOf } from './load-review.ts';
 export type { RejectionReference, Rules } from './read-rules.ts';
 export { readRejectionReference, readRules } from './read-rules.ts';

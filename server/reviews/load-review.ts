@@ -10,7 +10,10 @@ export interface Review {
   readonly record: EngineRecord<DispatchRecord>;
 }
 
-/** Reads a Task and its record. Undefined: no review Task of ours. A deleted Task is found by its record alone. */
+/**
+ * Reads a Task and its record. Undefined: no review Task of ours. A deleted Task is found by its record alone.
+ * @param knownKey the record's key, where it is known: what somebody made of the Task's identifier says nothing then
+ */
 export async function loadReview(
   store: Store,
   taskId: string,
@@ -18,21 +21,34 @@ export async function loadReview(
 ): Promise<StoreResult<Review | undefined>> {
   const task = await store.read('Task', taskId);
   if (!task.ok && task.code !== 'gone' && task.code !== 'not-found') return task;
-  return reviewOf(store, task.ok ? task.value : undefined, knownKey);
+  return reviewOf(store, taskId, task.ok ? task.value : undefined, knownKey);
 }
 
-/**
- * Reads the record of a Task that was read already.
- * @param knownKey what the Task's identifier was: one that somebody took away is still known by it
- */
+/** Reads the record of a Task that was read already. The record names its Task: one that only bears the identifier is a copy. */
 export async function reviewOf(
   store: Store,
+  taskId: string,
   task: Stored<Task> | undefined,
   knownKey?: string,
 ): Promise<StoreResult<Review | undefined>> {
-  const key = (task && identifierOf(task, SYSTEM.reviewTask)) ?? knownKey;
+  const key = knownKey ?? (task && identifierOf(task, SYSTEM.reviewTask));
   if (key === undefined) return { ok: true, value: undefined };
   const record = await readRecord<DispatchRecord>(store, 'ers-dispatch', key);
   if (!record.ok) return record;
-  return { ok: true, value: record.value && { key, task, record: record.value } };
+  if (record.value === undefined || !isOf(record.value.data, taskId)) return { ok: true, value: undefined };
+  return { ok: true, value: { key, task, record: record.value } };
 }
+
+/** The id of the Task that a copy was made of; undefined for one that is no copy of a review. */
+export async function originalOf(store: Store, task: Stored<Task>): Promise<StoreResult<string | undefined>> {
+  const key = identifierOf(task, SYSTEM.reviewTask);
+  if (key === undefined) return { ok: true, value: undefined };
+  const record = await readRecord<DispatchRecord>(store, 'ers-dispatch', key);
+  if (!record.ok) return record;
+  const data = record.value?.data;
+  return { ok: true, value: data === undefined || isOf(data, task.id) ? undefined : data.taskId };
+}
+
+/** Where the store chooses ids, a record is told the one of its Task just after both were written. */
+const isOf = (record: DispatchRecord, taskId: string): boolean =>
+  record.taskId === taskId || record.taskId.startsWith('urn:');

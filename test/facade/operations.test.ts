@@ -413,3 +413,18 @@ describe('$ers-poll', () => {
     expect((await post(world, '/Task/$ers-poll', [service])).status).toBe(404);
   });
 });
+
+describe('a copy of a review Task', () => {
+  test.each([
+    ['$ers-send-decision', undefined],
+    ['$ers-reopen', undefined],
+    ['$ers-validate-decision', [{ name: 'patch', valueString: JSON.stringify(accept) }]],
+  ])('architecture 4: takes no %s, and the answer names the original', async (operation, parameters) => {
+    await using world = await startFacade();
+    await world.put({ ...(await world.task()), id: 'task-1-copy' });
+    const answer = await post(world, `/Task/task-1-copy/${operation}`, parameters, SESSION);
+    expect([answer.status, codeOf(answer.body)]).toEqual([422, 'task-copied']);
+    expect(answer.body.issue[0].details.text).toContain('Task/task-1.');
+    expect(world.engine.sent).toEqual([]);
+  });
+});
