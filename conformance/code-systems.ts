@@ -136,6 +136,7 @@ const DECISION_ISSUE = {
   'priority-unknown': ['The priority is none that e-RS has.'],
   'attachment-not-allowed': ['This decision takes no attachment.'],
   'attachment-unusable': ['The attachment cannot be sent to e-RS.'],
+  'decision-incomplete': ['A part of a decision came in another update than its status.'],
   'decision-not-available': ['This Task offers no such decision.'],
   'cancel-not-supported': ['Cancelling a referral cannot be undone, and is not offered through a Task.'],
   'transition-not-allowed': ['The Task cannot go from its status to that one.'],

@@ -29,6 +29,7 @@ export type DecisionIssueCode =
   | 'priority-unknown'
   | 'attachment-not-allowed'
   | 'attachment-unusable'
+  | 'decision-incomplete'
   | 'decision-not-available'
   | 'cancel-not-supported'
   | 'transition-not-allowed'
@@ -274,6 +275,12 @@ export const CODES: Readonly<Record<Code, CodeEntry>> = {
     'The attachment cannot be sent to e-RS.',
     'client',
     'Make it with $ers-attach on this Task: a file type and size that e-RS takes.',
+    422,
+  ),
+  'decision-incomplete': entry(
+    'A part of a decision came in another update than its status.',
+    'client',
+    'Send status, statusReason, note and outputs of a decision in one update.',
     422,
   ),
   'decision-not-available': entry(

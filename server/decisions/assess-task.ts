@@ -8,6 +8,8 @@ import {
   clientDiffers,
   engineDifferences,
   notesAdded,
+  partsAdded,
+  partsKept,
   withEngineElementsOf,
   withoutDecision,
 } from './task-elements.ts';
@@ -73,6 +75,7 @@ function judge({ task, context, offered }: TaskUpdate, before: Task): Assessment
     });
   }
   if (event === 'client-decides') {
+    issues.push(...partsKept(before, task).map(partOfAnotherUpdate));
     const read = readDecision(before, task, notes, context);
     if (!read.ok) issues.push(...read.issues);
     if (!read.ok || issues.length > 0) return { kind: 'refused', issues };
@@ -87,6 +90,7 @@ function judge({ task, context, offered }: TaskUpdate, before: Task): Assessment
       ...(decider === undefined ? {} : { decider }),
     };
   }
+  if (event !== 'client-takes-back') issues.push(...partsAdded(before, task).map(partWithoutDecision));
   if (issues.length > 0) return { kind: 'refused', issues };
   if (event === 'client-takes-back')
     return { kind: 'taken-back', task: withReviewStatus(withoutDecision(task, offered), 'under-review') };
@@ -100,6 +104,20 @@ export const readOnly = (element: string): DecisionIssue => ({
   code: 'read-only-element',
   expression: `Task.${element}`,
   text: `Only the engine writes Task.${element}: send it as it was read.`,
+});
+
+/** 4.3: what a decision takes comes with it, or a bare status would mean what somebody wrote for another one. */
+const partWithoutDecision = (expression: string): DecisionIssue => ({
+  code: 'decision-incomplete',
+  expression,
+  text: `${expression} is part of a decision: send it in the same update as the status accepted or rejected.`,
+});
+
+/** The same, found when the decision came. */
+export const partOfAnotherUpdate = (expression: string): DecisionIssue => ({
+  code: 'decision-incomplete',
+  expression,
+  text: `${expression} was there before the deciding update: take it away, then send it in the same update as the status.`,
 });
 
 type ClientEvent =

@@ -1,5 +1,5 @@
 export { assessFound } from './assess-found.ts';
-export { assessTask } from './assess-task.ts';
+export { assessTask, partOfAnotherUpdate } from './assess-task.ts';
 export type { AssessContext, Assessment, DecisionIssue } from './assessment.ts';
 export type { Attempt, DeliveryPolicy, DeliveryStep, QueuedDecision, RereadReason } from './delivery.ts';
 export {
@@ -24,4 +24,4 @@ export { decisionProvenance, engineReference } from './provenance.ts';
 export { takesAttachments } from './read-decision.ts';
 export { isTerminal, settledInErs } from './settled.ts';
 export type { Episode, ReviewPlan, ReviewSituation } from './situation.ts';
-export { notesAdded, withClientNotes } from './task-elements.ts';
+export { hasParts, hasSameOutputs, notesAdded, partsKept, withClientNotes, withoutParts } from './task-elements.ts';

@@ -89,6 +89,46 @@ export function givenReason(task: Task): CodeableConcept | undefined {
   return isLeftover ? undefined : task.statusReason;
 }
 
+const REASON = 'Task.statusReason';
+const OUTPUT = 'Task.output';
+
+/** The parts of a decision, besides its status and note, that an update adds to those which the Task had; a leftover is none to be added. */
+export function partsAdded(before: Task, after: Task): readonly string[] {
+  const { statusReason } = after;
+  return [
+    ...(statusReason !== undefined && !isSameJson(statusReason, before.statusReason) ? [REASON] : []),
+    ...(isAdded(clientOutputs(before), clientOutputs(after)) ? [OUTPUT] : []),
+  ];
+}
+
+/** The parts of a decision that stood on the Task before an update, and stand there after it: the update did not bring them. */
+export function partsKept(before: Task, after: Task): readonly string[] {
+  const reason = givenReason(after);
+  const earlier = clientOutputs(before);
+  const isOutputKept = clientOutputs(after).some((one) => earlier.some((known) => isSameJson(known, one)));
+  return [
+    ...(reason !== undefined && isSameJson(reason, givenReason(before)) ? [REASON] : []),
+    ...(isOutputKept ? [OUTPUT] : []),
+  ];
+}
+
+/** Whether a Task says anything of a decision besides status and note. */
+export const hasParts = (task: Task): boolean => givenReason(task) !== undefined || clientOutputs(task).length > 0;
+
+/** Whether two states give e-RS the same parts of a decision. */
+export const hasSameOutputs = (one: Task, other: Task): boolean => isSameJson(clientOutputs(one), clientOutputs(other));
+
+/**
+ * An open Task without parts of a decision, which an older version let clients write before they decided; the very Task
+ * where it has none.
+ */
+export function withoutParts(task: Task): Task {
+  if (!hasParts(task)) return task;
+  const { statusReason, ...rest } = task;
+  const leftover = givenReason(task) === undefined && statusReason !== undefined ? { statusReason } : {};
+  return withOutputs({ ...rest, ...leftover }, engineOutputs(task));
+}
+
 /** The engine's elements of one state with the client's elements of another: what a forged Task is restored to. */
 export function withEngineElementsOf(engine: Task, client: Task): Task {
   const kept = Object.fromEntries(

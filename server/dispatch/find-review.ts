@@ -1,9 +1,10 @@
 import type { EngineAnswer } from '../core/index.ts';
+import { withoutParts } from '../decisions/index.ts';
 import { loadReview, type RejectionReference, type Review, readRules } from '../reviews/index.ts';
-import { areNotesOfDecision } from './deciding-note.ts';
 import type { InHand } from './next.ts';
+import { cameInOneUpdate } from './one-update.ts';
 import type { DispatchRoom } from './room.ts';
-import { NOTE_OF_ANOTHER_UPDATE, refuse, takeOver } from './take-over.ts';
+import { refuse, takeOver } from './take-over.ts';
 import { isSame } from './write.ts';
 
 /** A review in hand, with what its decision is judged by. */
@@ -29,8 +30,11 @@ export async function findReview(
   const record = review.record.data;
   // Mostly nobody wrote on it, and the rules need not be read to know that: a sweep looks at thousands.
   if (record.decision === undefined && review.task !== undefined && isSame(review.task, record.baseline)) {
-    const nothing = { step: { task: record.baseline, record }, isDirty: false };
-    return { ok: true, value: { review, ...nothing, reference: { reasons: undefined, system: undefined } } };
+    // What an older version let clients write before they decided must not be stuck there: it comes with the decision.
+    const task = record.ended === undefined ? withoutParts(record.baseline) : record.baseline;
+    const isDirty = task !== record.baseline;
+    const step = { task, record: isDirty ? { ...record, baseline: task } : record };
+    return { ok: true, value: { review, step, isDirty, reference: { reasons: undefined, system: undefined } } };
   }
   const now = clock.now().toISOString();
   const rules = await readRules(store, record, review.task, now, room);
@@ -39,9 +43,9 @@ export async function findReview(
   let taken = takeOver(review.task, record, context, now);
   const isAdopted = record.decision === undefined && taken.step?.record.decision !== undefined;
   if (isAdopted && review.task !== undefined) {
-    const isTheirs = await areNotesOfDecision(store, review.task, record.baseline);
+    const isTheirs = await cameInOneUpdate(store, review.task, record.baseline);
     if (!isTheirs.ok) return { ok: false, code: 'store-unavailable' };
-    if (!isTheirs.value) taken = refuse(review.task, record, [NOTE_OF_ANOTHER_UPDATE], taken.repaired);
+    if (!isTheirs.value) taken = refuse(review.task, record, isTheirs.issues, taken.repaired);
   }
   report(
     room,

@@ -101,13 +101,6 @@ function howDecided(
   };
 }
 
-/** The new notes are not those of the deciding update alone: one of them may be meant for colleagues only. */
-export const NOTE_OF_ANOTHER_UPDATE: DecisionIssue = {
-  code: 'comment-ambiguous',
-  expression: 'Task.note',
-  text: 'A note was added before or after the deciding update: decide again, with the comment in that update.',
-};
-
 /** A closed Task and one whose decision is being sent are restored; any other is given back with the reasons (E-9c). */
 export function refuse(
   found: Task,

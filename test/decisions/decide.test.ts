@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { Task } from '@medplum/fhirtypes';
 import {
   availableDecisionsOf,
+  CODE_SYSTEM,
   DECISION_CODES,
   decisionOf,
   makeOutput,
@@ -159,6 +160,38 @@ describe('what is no decision is refused with the rule and the element, through 
   ])('T-1: a rejection reason that %s is refused', (_, given) => {
     const changes = { ...reject, statusReason: rejection('WITHDRAWN_REASON') };
     expect(refusal(opened('booking-indirect'), changes, given)).toEqual(['reason-not-in-force Task.statusReason']);
+  });
+
+  test.each([
+    ['a reason', { statusReason: rejection('SERVICE_INAPPROPRIATE') }, 'Task.statusReason'],
+    ['an outcome beside a claim', { status: 'received', statusReason: outcome('X') } as const, 'Task.statusReason'],
+    ['a priority', { output: [priority('URGENT')] }, 'Task.output'],
+    ['a PAS flag', { output: [pasFlag(true)] }, 'Task.output'],
+    ['an attachment', { output: [attachment('DocumentReference/usable')] }, 'Task.output'],
+    [
+      'what looks like the leftover of a failure',
+      { statusReason: reason(CODE_SYSTEM.decisionIssue, 'X') },
+      'Task.statusReason',
+    ],
+  ])('4.3, D4: %s without a decision is refused', (_, changes, element) => {
+    expect(refusal(opened('booking-indirect'), changes)).toEqual([`decision-incomplete ${element}`]);
+  });
+
+  test('4.3, D4: what stood on the Task before the deciding update is no part of the decision', () => {
+    const { task, record } = opened('booking-indirect');
+    const { statusReason, output } = reject;
+    const left = withClient(task, { ...(statusReason && { statusReason }), ...(output && { output }) });
+    const review = { task: left, record: { ...record, baseline: left } };
+    expect(refusal(review, reject)).toEqual([
+      'decision-incomplete Task.statusReason',
+      'decision-incomplete Task.output',
+    ]);
+    expect(refusal(review, { note: [note('For us only.')] })).toMatchObject({ kind: 'annotated' });
+    const other = { ...reject, statusReason: rejection('DUPLICATE_REFERRAL'), output: [pasFlag(false)] };
+    expect(refusal(review, other)).toMatchObject({
+      kind: 'decided',
+      command: { reason: 'DUPLICATE_REFERRAL', appointmentCancelledInPas: false },
+    });
   });
 
   test('T-2: two new notes are refused, since nobody knows which one e-RS should get', () => {

@@ -38,6 +38,20 @@ const reasonCode = (task: Task) => task.statusReason?.coding?.[0]?.code;
 /** A broken rule with the code that tells of it: 422 and nothing stored at the facade, given back in the store (E-9c). */
 const BROKEN: readonly [string, string, readonly unknown[], string][] = [
   ['T-1', 'a rejection without its exact code', [status('rejected')], 'reason-required'],
+  ['4.3', 'a reason without its status', [rejection('SERVICE_INAPPROPRIATE')], 'decision-incomplete'],
+  [
+    '4.3',
+    'a reason beside a claim',
+    [status('received'), outcome('CANCEL_APPOINTMENT_ACTION_LATER')],
+    'decision-incomplete',
+  ],
+  ['4.3', 'a priority without its status', [outputs(priority('URGENT'))], 'decision-incomplete'],
+  [
+    '4.3',
+    'a PAS flag beside a claim',
+    [status('received'), outputs(makeOutput('appointment-cancelled-in-pas', { valueBoolean: true }))],
+    'decision-incomplete',
+  ],
   ['T-2', 'two new notes', [...reject, notes('one', 'two')], 'comment-ambiguous'],
   [
     'T-3',
@@ -108,6 +122,22 @@ describe.each(DOORS)('%s', (door) => {
     await ward.dispatch.settled();
     for (const endpoint of ['A013', 'A014', 'A022'])
       expect((await ward.calls(endpoint)).filter((call) => call.ubrn === ubrn)).toEqual([]);
+  });
+
+  test('4.3: an attachment without its status decides nothing and says why', async () => {
+    const ubrn = await refer();
+    const file = makeOutput('attachment', { valueReference: { reference: await ward.attach(ubrn) } });
+    if (door === 'through the facade') {
+      const answer = await ward.patch(ubrn, [outputs(file)]);
+      expect([answer.status, await answer.text()]).toEqual([422, expect.stringContaining('decision-incomplete')]);
+    } else {
+      await ward.decide(ubrn, [outputs(file)]);
+      expect(await reach(ward, ubrn, 'decision-invalid')).toBe('decision-invalid');
+      expect(reasonCode(await ward.taskOf(ubrn))).toBe('decision-incomplete');
+    }
+    expect((await ward.taskOf(ubrn)).output?.some(({ type }) => type.coding?.[0]?.code === 'attachment') ?? false).toBe(
+      false,
+    );
   });
 
   test('T-6: an attachment that was made for another review decides nothing and says why', async () => {

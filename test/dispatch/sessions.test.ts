@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Provenance } from '@medplum/fhirtypes';
 import { CODE_SYSTEM, isSameJson, makeOutput } from '../../mappings/index.ts';
-import type { DispatchRecord, Store, UserSession } from '../../server/core/index.ts';
+import type { DispatchRecord, UserSession } from '../../server/core/index.ts';
 import { readRecord, writeRecord } from '../../server/store/index.ts';
 import { businessStatusOf, sessionHeaders, signIn } from '../sign-in.ts';
 import { acceptAs } from './deciding.ts';
-import { openWard, reach, successes, type Ward } from './ward.ts';
+import { deaf, openWard, reach, successes, type Ward } from './ward.ts';
 
 const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
 const REASON = { system: CODE_SYSTEM.appointmentCancellationReason, code: 'SERVICE_INAPPROPRIATE' };
@@ -32,16 +32,6 @@ const agentsOf = (provenance: Provenance | undefined) =>
     ...(onBehalfOf === undefined ? [] : ['for', onBehalfOf.identifier?.value]),
     ...(extension === undefined ? [] : ['unverified']),
   ]);
-
-/** A store whose changes nobody hears of, as where a facade writes in another process. */
-const deaf = (store: Store): Store =>
-  new Proxy(store, {
-    get(target, name) {
-      if (name === 'onChange') return () => () => {};
-      const value = Reflect.get(target, name, target) as unknown;
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
 
 type Decision = NonNullable<DispatchRecord['decision']>;
 async function rewriteDecision(ward: Ward, ubrn: string, change: (decision: Decision) => Decision): Promise<void> {

@@ -392,6 +392,16 @@ export async function openWard(options: WardOptions = {}): Promise<Ward> {
   return ward;
 }
 
+/** A store whose changes nobody hears of, as where a facade writes in another process. */
+export const deaf = (store: Store): Store =>
+  new Proxy(store, {
+    get(target, name) {
+      if (name === 'onChange') return () => () => {};
+      const value = Reflect.get(target, name, target) as unknown;
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+
 /** Settles until the Task's businessStatus is one of these; what is scheduled for later comes by the dispatch's own loop. */
 export async function reach(ward: Ward, ubrn: string, ...wanted: string[]): Promise<string> {
   const startedMs = performance.now();

@@ -242,14 +242,13 @@ describe('Parameters that are none', () => {
 });
 
 describe('what is no FHIR', () => {
-  const pas = { coding: [{ system: 'https://ers-fhir.example/CodeSystem/ers-task-parameter', code: 'priority' }] };
   test.each([
     ['an empty element', { op: 'add', path: '/owner', value: {} }, 'Task.owner'],
     ['an empty list', { op: 'add', path: '/note', value: [{ text: 'x', extension: [] }] }, 'Task.note[0].extension'],
     [
       'two values of one choice',
-      { op: 'add', path: '/output', value: [{ type: pas, valueBoolean: true, valueString: 'x' }] },
-      'Task.output[0].value[x]',
+      { op: 'add', path: '/note', value: [{ text: 'x', authorString: 'x', authorReference: { display: 'x' } }] },
+      'Task.note[0].author[x]',
     ],
     [
       'two values of one choice, in an extension',
