@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { OperationOutcome, Task } from '@medplum/fhirtypes';
-import { CODE_SYSTEM, decisionOf, makeOutput } from '../../mappings/index.ts';
+import { availableDecisionsOf, CODE_SYSTEM, decisionOf, makeOutput } from '../../mappings/index.ts';
 import { refusal } from '../ers-refusal.ts';
-import { businessStatusOf } from '../sign-in.ts';
+import { businessStatusOf, signIn } from '../sign-in.ts';
 import { openWard, reach, successes, type Ward } from './ward.ts';
 
 /** The two ways in which an update reaches a Task: what they make of it must be the same (Shows 3 of issue 5). */
@@ -33,6 +33,15 @@ async function write(ward: Ward, door: Door, ubrn: string, operations: readonly 
 const fault = (ward: Ward, endpoint: string, more: object) =>
   ward.control('POST', 'faults', { endpoint, times: 1, ...more });
 const event = (ward: Ward, ubrn: string, type: string) => ward.control('POST', `referrals/${ubrn}/events`, { type });
+/** What e-RS was told of a referral: every write, whatever became of it. */
+async function told(ward: Ward, ubrn: string): Promise<readonly string[]> {
+  const endpoints = ['A013', 'A014', 'A020', 'A022', 'A028'];
+  const calls = await Promise.all(endpoints.map((endpoint) => ward.calls(endpoint)));
+  return endpoints.filter((_, index) => calls[index]?.some((call) => call.ubrn === ubrn));
+}
+/** A clinician signs in and sends what waits; answers what the engine says. */
+const sendSignedIn = async (ward: Ward, ubrn: string) =>
+  ward.dispatch.send((await ward.recordOf(ubrn)).taskId, await signIn(ward.simulator));
 const reasonCode = (task: Task) => task.statusReason?.coding?.[0]?.code;
 
 /** A broken rule with the code that tells of it: 422 and nothing stored at the facade, given back in the store (E-9c). */
@@ -120,8 +129,7 @@ describe.each(DOORS)('%s', (door) => {
       expect([task.status, reasonCode(task)]).toEqual(['requested', code]);
     }
     await ward.dispatch.settled();
-    for (const endpoint of ['A013', 'A014', 'A022'])
-      expect((await ward.calls(endpoint)).filter((call) => call.ubrn === ubrn)).toEqual([]);
+    expect(await told(ward, ubrn)).toEqual([]);
   });
 
   test('4.3: an attachment without its status decides nothing and says why', async () => {
@@ -152,7 +160,7 @@ describe.each(DOORS)('%s', (door) => {
       expect(await reach(ward, ubrn, 'decision-invalid')).toBe('decision-invalid');
       expect(reasonCode(await ward.taskOf(ubrn))).toBe('attachment-unusable');
     }
-    expect(await ward.calls('A020')).toEqual([]);
+    expect([await told(ward, ubrn), await told(ward, other)]).toEqual([[], []]);
   });
 
   test('T-8: an update of an older version than the one that stands is not written', async () => {
@@ -170,6 +178,7 @@ describe.each(DOORS)('%s', (door) => {
 
   test('T-10: a slot issue that e-RS lets nobody review offers no decision, and takes none', async () => {
     const ubrn = await ward.refer('slot-issue');
+    expect(availableDecisionsOf(await ward.taskOf(ubrn))).toEqual([]);
     if (door === 'through the facade') {
       const answer = await ward.patch(ubrn, accept);
       expect([answer.status, await answer.text()]).toEqual([422, expect.stringContaining('decision-not-available')]);
@@ -178,6 +187,8 @@ describe.each(DOORS)('%s', (door) => {
       expect(await reach(ward, ubrn, 'decision-invalid')).toBe('decision-invalid');
       expect(reasonCode(await ward.taskOf(ubrn))).toBe('decision-not-available');
     }
+    await ward.dispatch.settled();
+    expect([availableDecisionsOf(await ward.taskOf(ubrn)), await told(ward, ubrn)]).toEqual([[], []]);
   });
 
   test('T-11 T-12: a claim and a release are noted on the Task and in the record, and e-RS is not told', async () => {
@@ -192,6 +203,7 @@ describe.each(DOORS)('%s', (door) => {
     expect([baseline.status, decision]).toEqual(['requested', undefined]);
     expect((await ward.taskOf(ubrn)).status).toBe('requested');
     expect(businessStatusOf(await ward.taskOf(ubrn))).toBe('awaiting-review');
+    expect(await told(ward, ubrn)).toEqual([]);
   });
 
   test('T-13 E-1 E-2 E-3 E-4: a decision is queued, sent and recorded, from requested as from received', async () => {
@@ -300,8 +312,8 @@ describe.each(DOORS)('%s', (door) => {
     await fault(ward, 'A014', what);
     await write(ward, door, ubrn, reject);
     expect(await reach(ward, ubrn, 'rejected')).toBe('rejected');
-    const there = await ward.control<{ state: string }>('GET', `referrals/${ubrn}`);
-    expect(there.state).toBe('REJECTED');
+    const there = await ward.control<{ state: string; decisions: unknown[] }>('GET', `referrals/${ubrn}`);
+    expect([there.state, there.decisions.length]).toEqual(['REJECTED', 1]);
   });
 
   test.each(
@@ -376,6 +388,28 @@ describe.each(DOORS)('without a signed-in clinician, %s', (door) => {
     expect(await reach(ward, ubrn, 'under-review')).toBe('under-review');
     await ward.dispatch.settled();
     expect((await ward.recordOf(ubrn)).decision).toBeUndefined();
+    expect(await sendSignedIn(ward, ubrn)).toEqual({ ok: false, code: 'decision-not-available' });
+    await ward.dispatch.settled();
+    const task = await ward.taskOf(ubrn);
+    expect([task.status, decisionOf(task), await told(ward, ubrn)]).toEqual(['received', undefined, []]);
+  });
+
+  test('E-9b: a decision that waits, and whose referral changes meanwhile, is given back as a conflict, and sent by nobody', async () => {
+    const ubrn = await ward.refer('booked-direct');
+    await write(ward, door, ubrn, reject);
+    await reach(ward, ubrn, 'awaiting-user-authorisation');
+    await event(ward, ubrn, 'clinical-information-updated');
+    await ward.poll(ubrn);
+    expect(await reach(ward, ubrn, 'decision-conflict')).toBe('decision-conflict');
+    const task = await ward.taskOf(ubrn);
+    expect([task.status, reasonCode(task), decisionOf(task, 'failed-decision')]).toEqual([
+      'requested',
+      'referral-changed',
+      'reject',
+    ]);
+    expect(await sendSignedIn(ward, ubrn)).toEqual({ ok: false, code: 'decision-not-available' });
+    await ward.dispatch.settled();
+    expect(await told(ward, ubrn)).toEqual([]);
   });
 
   test('T-16: a decision that waits can be neither swapped nor released', async () => {
@@ -429,6 +463,27 @@ test.each(DOORS)(
     await write(ward, door, ubrn, reject);
     expect(await reach(ward, ubrn, 'decision-expired')).toBe('decision-expired');
     expect(reasonCode(await ward.taskOf(ubrn))).toBe('decision-expired');
+  },
+  30_000,
+);
+
+test.each(
+  DOORS.flatMap((door) => [accept, reject].map((operations) => ({ door, operations, code: operations[0]?.value }))),
+)(
+  'T-14: a decision ($code) that is held back is taken back before its time, and is then not sent, $door',
+  async ({ door, operations }) => {
+    await using ward = await openWard({ policy: { delayMs: 3_600_000 } });
+    const ubrn = await ward.refer('booked-direct');
+    await write(ward, door, ubrn, operations);
+    expect(await reach(ward, ubrn, 'decision-queued')).toBe('decision-queued');
+    await ward.dispatch.settled();
+    expect((await ward.recordOf(ubrn)).decision?.attempts).toBe(0);
+    await write(ward, door, ubrn, [status('received')]);
+    expect(await reach(ward, ubrn, 'under-review')).toBe('under-review');
+    await ward.dispatch.settled();
+    expect(await sendSignedIn(ward, ubrn)).toEqual({ ok: false, code: 'decision-not-available' });
+    const { decision, baseline } = await ward.recordOf(ubrn);
+    expect([decision, baseline.status, await told(ward, ubrn)]).toEqual([undefined, 'received', []]);
   },
   30_000,
 );

@@ -122,13 +122,56 @@ describe('delivery', () => {
     expect((await ward.calls('A014')).filter((call) => call.ubrn === ubrn)).toEqual([]);
   });
 
-  test('architecture 4: a forged final businessStatus is restored, alerted, and never taken for a decision', async () => {
-    const ubrn = await ward.refer('booked-direct');
-    const forged = { coding: [{ system: CODE_SYSTEM.reviewStatus, code: 'accepted' }] };
-    await ward.decide(ubrn, [{ op: 'replace', path: '/businessStatus', value: forged }]);
-    expect(await reach(ward, ubrn, 'awaiting-review')).toBe('awaiting-review');
-    expect(ward.alerts.standing().map(({ code }) => code)).toContain('task-repaired');
+  const repairedTasks = () =>
+    ward.alerts.standing().flatMap(({ code, subject }) => (code === 'task-repaired' ? [subject] : []));
+  const shown = (code: string) => ({
+    op: 'replace',
+    path: '/businessStatus',
+    value: { coding: [{ system: CODE_SYSTEM.reviewStatus, code }] },
   });
+  const WRONG: readonly [string, object][] = [
+    ['a forged final', shown('accepted')],
+    ['a forged in-flight', shown('decision-sending')],
+    ['an impossible', shown('nonsense')],
+    ['a dropped', { op: 'remove', path: '/businessStatus' }],
+  ];
+
+  test.each(WRONG)(
+    'architecture 4: %s businessStatus is restored, alerted, and never taken for a decision',
+    async (_what, wrong) => {
+      const ubrn = await ward.refer('booked-direct');
+      await ward.decide(ubrn, [wrong]);
+      expect(await reach(ward, ubrn, 'awaiting-review')).toBe('awaiting-review');
+      const { id, status } = await ward.taskOf(ubrn);
+      expect(repairedTasks()).toContain(id);
+      expect([status, (await ward.recordOf(ubrn)).decision, await successes(ward, 'A013', ubrn)]).toEqual([
+        'requested',
+        undefined,
+        0,
+      ]);
+    },
+  );
+
+  test.each(WRONG)(
+    'architecture 4 D3: %s businessStatus beside an accept is alerted, and the accept is sent all the same',
+    async (_what, wrong) => {
+      const ubrn = await ward.refer('booked-direct');
+      await ward.decide(ubrn, [...accept, wrong]);
+      const startedMs = performance.now();
+      while ((await ward.recordOf(ubrn)).ended === undefined && performance.now() - startedMs < 10_000) {
+        await ward.dispatch.settled();
+        await new Promise((resolve) => setTimeout(resolve, 25));
+      }
+      const task = await ward.taskOf(ubrn);
+      expect([task.status, businessStatusOf(task), (await ward.recordOf(ubrn)).ended?.recorded]).toEqual([
+        'accepted',
+        'accepted',
+        true,
+      ]);
+      expect(repairedTasks()).toContain(task.id);
+      expect(await successes(ward, 'A013', ubrn)).toBe(1);
+    },
+  );
 
   test('what the store will not keep of a Task is an alert that names it, not a silent repetition', async () => {
     const ubrn = await ward.refer('booked-direct');
@@ -174,6 +217,7 @@ describe('delivery', () => {
       await ward.dispatch.settled();
     }
     expect((await ward.taskOf(ubrn)).status).toBe('requested');
+    expect(repairedTasks()).toContain(task.id);
   });
 });
 
@@ -201,5 +245,9 @@ describe('without a signed-in clinician', () => {
     await ward.decide(ubrn, [{ op: 'replace', path: '/status', value: 'received' }]);
     expect(await reach(ward, ubrn, 'under-review')).toBe('under-review');
     expect((await ward.recordOf(ubrn)).decision).toBeUndefined();
+    const sent = await ward.dispatch.send((await ward.taskOf(ubrn)).id, await signIn(ward.simulator));
+    expect(sent).toEqual({ ok: false, code: 'decision-not-available' });
+    await ward.dispatch.settled();
+    expect([await ward.calls('A014'), (await ward.taskOf(ubrn)).status]).toEqual([[], 'received']);
   }, 30_000);
 });
