@@ -37,6 +37,10 @@ async function startPair(given: { standby?: Partial<HandOverOptions>; active?: P
       sent.push(all);
       return { ok: true, value: undefined };
     },
+    signAndSend: async (...all: unknown[]) => {
+      sent.push(all);
+      return { ok: true, value: [] };
+    },
   } as unknown as Engine;
   const dispatcher = new Agent({ allowH2: false });
   closing.push(() => dispatcher.close());
@@ -84,7 +88,18 @@ describe('a session that is handed over', () => {
     const { standby, sent } = await startPair();
     expect(await standby.engine.isAtHand()).toBe(true);
     expect(await standby.engine.send('task-1', { ...SESSION, onBehalfOf: '555000000102' })).toEqual({ ok: true });
-    expect(sent).toEqual([['task-1', { ...SESSION, onBehalfOf: '555000000102' }]]);
+    expect(sent).toEqual([['task-1', { ...SESSION, onBehalfOf: '555000000102' }, undefined]]);
+  });
+
+  test('4.7: is for the decisions that it was given for there, too', async () => {
+    const { standby, sent } = await startPair();
+    await standby.engine.send('task-1', SESSION, 'the-first');
+    const wish = { taskIds: ['task-1'], shown: { 'task-1': 'the-first' }, waitMs: 1_000 };
+    await standby.engine.signAndSend(SESSION, wish);
+    expect(sent).toEqual([
+      ['task-1', SESSION, 'the-first'],
+      [SESSION, wish],
+    ]);
   });
 
   test('P1: can be read by nobody on the way, and is in no log line', async () => {

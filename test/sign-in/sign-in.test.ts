@@ -61,6 +61,20 @@ describe('/sign-in', () => {
     expect(await statuses([first, later])).toEqual(['accepted', 'awaiting-user-authorisation']);
   }, 60_000);
 
+  test('4.7: what is signed is what was seen: a decision that took the place of one of those is not sent by the button', async () => {
+    const [ubrn = ''] = await waiting(1);
+    const page = await signInAs(CLINICIAN);
+    for (const status of ['received', 'accepted'])
+      await world.patch(await world.taskOf(ubrn), [{ op: 'replace', path: '/status', value: status }]);
+    await world.settled();
+    expect(await statuses([ubrn])).toEqual(['awaiting-user-authorisation']);
+    await browser.submit(page, '/sign-in/send', { what: 'nobodys' });
+    expect([await accepts(), await statuses([ubrn])]).toEqual([0, ['awaiting-user-authorisation']]);
+    const again = await browser.open(`${world.product.url}/sign-in`);
+    await browser.submit(again, '/sign-in/send', { what: 'nobodys' });
+    expect([await accepts(), await statuses([ubrn])]).toEqual([1, ['accepted']]);
+  }, 60_000);
+
   test('4.7: a session that was revoked sends nothing, says why, and is gone', async () => {
     const ubrns = await waiting(1);
     const page = await signInAs(CLINICIAN);
