@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import type { Answer } from './answers.ts';
 import type { Audit } from './audit.ts';
@@ -40,7 +41,7 @@ const json = (status: number, value: unknown): Answer => ({
 const refuse = (status: number, error: string): Answer => json(status, { error });
 
 /** What e-RS holds of a referral now, in short. */
-export const describeReferral = (referral: Referral): Record<string, unknown> => {
+export const describeReferral = (world: World, referral: Referral): Record<string, unknown> => {
   const { resource } = referral;
   const { state, reason, comments } = stateOf(resource);
   return {
@@ -65,10 +66,17 @@ export const describeReferral = (referral: Referral): Record<string, unknown> =>
         size: attachment?.size,
         availability: availabilityOf(document)?.code,
         description: document.description,
+        sha1: sha1Of(world, binaryIdOf(document)),
       };
     }),
   };
 };
+
+/** Of the bytes that were uploaded; of a file that is made when asked for there are none. */
+function sha1Of(world: World, binaryId: string): string | undefined {
+  const content = world.files.get(binaryId)?.find((file) => file.content !== undefined)?.content;
+  return content && createHash('sha1').update(content).digest('base64');
+}
 
 /** The services of the application's own organisation. */
 export const servicesOf = (world: World): Omit<Service, 'odsCode'>[] =>
@@ -104,9 +112,10 @@ export function answerControl(door: ControlDoor, method: string, url: URL, body:
       return json(200, { calls: door.calls.after(after, url.searchParams.get('bodies') === 'true') });
     }
     case 'GET referrals': {
-      if (ubrn === undefined) return json(200, { referrals: [...world.referrals.values()].map(describeReferral) });
+      if (ubrn === undefined)
+        return json(200, { referrals: [...world.referrals.values()].map((one) => describeReferral(world, one)) });
       const referral = world.referrals.get(ubrn);
-      return referral ? json(200, describeReferral(referral)) : refuse(404, 'There is no such referral');
+      return referral ? json(200, describeReferral(world, referral)) : refuse(404, 'There is no such referral');
     }
     case 'POST referrals':
       return ubrn === undefined ? postReferral(world, body) : postEvent(world, ubrn, tail, body);
@@ -176,7 +185,7 @@ function postReferral(world: World, body: Buffer): Answer {
       service.lists.push('APPOINTMENT_SLOT_ISSUES');
     const related = relatedTo === undefined ? [] : [relatedTo].flat();
     const create = (): Referral => createReferral(world, { ...wish, service, relatedTo: related });
-    if (count === undefined) return json(201, describeReferral(create()));
+    if (count === undefined) return json(201, describeReferral(world, create()));
     return json(201, { ubrns: Array.from({ length: count }, () => create().resource.id) });
   });
 }
@@ -187,7 +196,7 @@ function postEvent(world: World, ubrn: string, tail: string | undefined, body: B
   if (tail !== 'events') return refuse(404, 'The control door does not know this call');
   return withBody(eventSchema, body, (event) => {
     const obstacle = applyEvent(world, referral, event);
-    return obstacle ? refuse(409, obstacle) : json(200, describeReferral(referral));
+    return obstacle ? refuse(409, obstacle) : json(200, describeReferral(world, referral));
   });
 }
 

@@ -29,18 +29,35 @@ export interface Wish {
   readonly intent?: Intent;
 }
 
+/** Whether the decision that a client makes of a Task by this choice may take files along. Source: T-6 */
+export const takesFile = (task: Task, choice: number): boolean => TAKES_FILE.has(decisionBy(task, choice));
+
+const TAKES_FILE: ReadonlySet<DecisionCode> = new Set(['redirect', 'accept-book-later', 'return-with-advice']);
+
+function decisionBy(task: Task, choice: number): DecisionCode {
+  const decisions = BY_CODE[taskCodeOf(task) ?? 'review-unknown'] ?? ['accept'];
+  return decisions[choice % decisions.length] ?? 'accept';
+}
+
+/** The same decision with a file more. */
+export function withFile({ task, intent }: Wish, reference: string): Wish {
+  const output = [...(task.output ?? []), makeOutput('attachment', { valueReference: { reference } })];
+  const { files = [] } = intent ?? {};
+  return { task: { ...task, output }, ...(intent && { intent: { ...intent, files: [...files, reference] } }) };
+}
+
 const note = (text: string): Annotation => ({ text });
 const concept = (system: string, code: string) => ({ coding: [{ system, code }] });
 
 /** A decision as a client writes it, soundly or not. `token` is in its comment and in nobody else's. */
 export function decided(task: Task, choice: number, manner: Manner, token: string): Wish {
-  const code = taskCodeOf(task) ?? 'review-unknown';
-  const decisions = BY_CODE[code] ?? ['accept'];
-  const decision = decisions[choice % decisions.length] ?? 'accept';
+  const decision = decisionBy(task, choice);
   if (manner === 'cancels') return { task: { ...task, status: 'cancelled' } };
   const isDestructive = decision === 'reject' || decision === 'return-with-advice';
   if (manner === 'rejects-without-code')
-    return { task: { ...without(task), status: 'rejected', note: [...(task.note ?? []), note(`bare ${token}`)] } };
+    return {
+      task: { ...without(task, decision), status: 'rejected', note: [...(task.note ?? []), note(`bare ${token}`)] },
+    };
 
   const comment = decision === 'accept' || (decision === 'reject' && choice % 3 === 0) ? undefined : `comment ${token}`;
   const hasComment = comment !== undefined && manner !== 'without-comment';
@@ -63,7 +80,7 @@ export function decided(task: Task, choice: number, manner: Manner, token: strin
   const isIndirect = codingOf(inputOf(task, 'bookable-type'))?.code === 'INDIRECTLY_BOOKABLE';
   const needsFlag = isIndirect && (decision === 'reject' || decision === 'redirect');
   const notes = [...earlier, ...added];
-  const base = without(task);
+  const base = without(task, decision);
   const outputs = [
     ...(base.output ?? []),
     ...(needsFlag ? [makeOutput('appointment-cancelled-in-pas', { valueBoolean: choice % 2 === 0 })] : []),
@@ -77,6 +94,7 @@ export function decided(task: Task, choice: number, manner: Manner, token: strin
   };
   const meant = meaningOf(task, decision, manner, isReasonLost);
   if (meant === undefined) return { task: wish };
+  const files = outputsOf(wish, 'attachment').flatMap(({ valueReference }) => valueReference?.reference ?? []);
   return {
     task: wish,
     intent: {
@@ -84,6 +102,7 @@ export function decided(task: Task, choice: number, manner: Manner, token: strin
       decision: meant,
       ...(meant === 'reject' ? { reason: rejection } : {}),
       ...(hasComment ? { comment } : {}),
+      ...(files.length === 0 ? {} : { files }),
     },
   };
 }
@@ -114,11 +133,12 @@ function meaningOf(
   }
 }
 
-/** The Task without what an earlier decision left. */
-function without(task: Task): Task {
+/** The Task without what an earlier decision left; files that were attached for it go with another that may have them. */
+function without(task: Task, decision: DecisionCode): Task {
   const { statusReason: _, contained: __, output, ...rest } = task;
   const failed = new Set(outputsOf(task, 'failed-decision').concat(outputsOf(task, 'outcome')));
-  const client = new Set(outputsOf(task, 'appointment-cancelled-in-pas'));
+  const left = TAKES_FILE.has(decision) ? [] : outputsOf(task, 'attachment');
+  const client = new Set(outputsOf(task, 'appointment-cancelled-in-pas').concat(left));
   const kept = (output ?? []).filter((one) => !failed.has(one) && !client.has(one));
   return { ...rest, ...(kept.length === 0 ? {} : { output: kept }) };
 }

@@ -15,7 +15,7 @@ export function callFacade(
   headers: Readonly<Record<string, string>>,
   body?: unknown,
 ): Promise<FacadeAnswer> {
-  const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+  const bytes = body === undefined || Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
   const request = new IncomingMessage(new Socket());
   Object.assign(request, { method, url, httpVersion: '1.1', httpVersionMajor: 1, httpVersionMinor: 1 });
   request.headers = {

@@ -1,5 +1,5 @@
 import { text } from 'node:stream/consumers';
-import type { Basic, Resource, ServiceRequest, Task } from '@medplum/fhirtypes';
+import type { Basic, DocumentReference, Resource, ServiceRequest, Task } from '@medplum/fhirtypes';
 import {
   codingOf,
   type DecisionCode,
@@ -22,6 +22,7 @@ import type {
   WorklistRecord,
 } from '../../server/core/index.ts';
 import { listRecords } from '../../server/store/index.ts';
+import { Files, type Linked } from './files.ts';
 import type { Asked } from './in-memory-http.ts';
 import { recordIn, ubrnOf } from './labels.ts';
 import type { Life } from './life.ts';
@@ -35,12 +36,14 @@ interface Truth {
   readonly by: 'api' | 'web';
   readonly correlationId?: string;
 }
-interface InErs {
+export interface InErs {
   readonly ubrn: string;
+  readonly state: string;
   readonly version: number;
   readonly isReviewed: boolean;
   readonly worklists: readonly string[];
   readonly decisions: readonly Truth[];
+  readonly attachments: readonly Linked[];
 }
 
 /** What a Task says that was given back with its decision. */
@@ -62,6 +65,8 @@ export interface Intent {
   readonly decision: DecisionCode;
   readonly reason?: string;
   readonly comment?: string;
+  /** References to the files that go with it. */
+  readonly files?: readonly string[];
   /** The version that it was written upon through the facade. */
   readonly onVersion?: string;
 }
@@ -102,6 +107,7 @@ const REASON: Readonly<Partial<Record<DecisionCode, string>>> = {
  */
 export class Judge {
   readonly violations: string[] = [];
+  readonly files = new Files((rule, what) => this.#fault(rule, what));
   readonly notes = new Map<string, number>();
   readonly #ask: (path: string) => unknown;
   readonly #store: Store;
@@ -193,6 +199,7 @@ export class Judge {
       if (ifMatch !== `W/"${mark.version}"` || mark.ubrn !== ubrn)
         this.#fault('D2', `${endpoint} for ${ubrn} with If-Match ${ifMatch}, not as its mark says (${mark.version})`);
       this.#heldAgainstIntents(endpoint, mark, asked.body);
+      this.files.linked(correlationId, wordsOf(asked.body).urls);
     }
     const lately = (this.#sentAt.get(ubrn) ?? []).filter((ms) => ms > atMs - BURST_MS);
     this.#sentAt.set(ubrn, [...lately, atMs]);
@@ -203,6 +210,14 @@ export class Judge {
       this.#fault('D1', `${endpoint} left for ${ubrn} while another write of the same process was in flight`);
     this.#inFlight.set(ubrn, { life: life.number, correlationId });
     this.#underWay.add(correlationId);
+  }
+
+  /** A file leaves for e-RS. */
+  uploads(asked: Asked): void {
+    this.note('a file was uploaded');
+    this.files.leaves(asked, (taskId) =>
+      this.#intents.flatMap((intent) => (intent.taskId === taskId ? (intent.files ?? []) : [])),
+    );
   }
 
   /** A process no longer waits for the answer: it was heard, or its time is over. */
@@ -270,6 +285,11 @@ export class Judge {
         this.#fault('D2', `e-RS recorded ${truth.kind} by a call that no attempt in the store tells of`);
     }
     for (const { decisions } of referrals) this.#onceEach(decisions);
+    for (const { ubrn, decisions, attachments } of referrals) {
+      const ours = decisions.flatMap(({ by, correlationId = '' }) => (by === 'api' ? correlationId : []));
+      const linked = this.files.atRest(ubrn, ours, attachments);
+      for (let file = 0; file < linked; file += 1) this.note('a file is linked');
+    }
   }
 
   /**
@@ -414,6 +434,7 @@ export class Judge {
     const record = recordIn(resource);
     if (record?.kind === 'ers-dispatch') {
       const { taskId, ubrn, decision, ended } = record.data as DispatchRecord;
+      this.files.wroteRecord(record.data as DispatchRecord);
       const attempt = decision?.lastAttempt;
       if (attempt?.outcome === 'unknown')
         this.#marks.set(attempt.correlationId, {
@@ -448,7 +469,7 @@ export class Judge {
   }
 
   #heldAgainstIntents(endpoint: string, { taskId }: Mark, body: Buffer | undefined): void {
-    const said = wordsOf(body);
+    const { urls, ...said } = wordsOf(body);
     const intents = this.#intents.filter((intent) => intent.taskId === taskId);
     const isMeant = (intent: Intent) =>
       OPERATION[intent.decision] === endpoint &&
@@ -458,6 +479,8 @@ export class Judge {
     const meant = intents.filter(isMeant);
     if (meant.length === 0)
       this.#fault('D4', `${endpoint} left with ${JSON.stringify(said)}, which no client asked of Task ${taskId}`);
+    else if (!meant.some((intent) => this.files.areThose(urls, intent.files)))
+      this.#fault('T-6', `${endpoint} left with ${urls.length} files, which are not those of its decision`);
     else if (meant.every((intent) => this.#gone.has(intent)))
       this.#fault('D4', `${endpoint} left although its decision was refused or taken back, and the client was told so`);
   }
@@ -485,14 +508,10 @@ function isKind({ kind, reason }: Truth, decision: DecisionCode): boolean {
   return kind === 'proposed' && reason === REASON[decision];
 }
 
-/** The words of a decision's body: its comment, its reason to reject, its outcome. */
-function wordsOf(body: Buffer | undefined): { comment?: string; reason?: string; outcome?: string } {
-  if (body === undefined) return {};
-  const parameters = (
-    JSON.parse(body.toString('utf8')) as {
-      parameter?: { name: string; valueString?: string; valueCoding?: { code?: string } }[];
-    }
-  ).parameter;
+/** What is said in a decision's body: its comment, its reason to reject, its outcome; and the files that it links. */
+function wordsOf(body: Buffer | undefined): Words {
+  if (body === undefined) return { urls: [] };
+  const { parameter: parameters } = JSON.parse(body.toString('utf8')) as { parameter?: Said[] };
   const string = (...names: string[]) => parameters?.find(({ name }) => names.includes(name))?.valueString;
   const code = (name: string) => parameters?.find((one) => one.name === name)?.valueCoding?.code;
   const comment = string('rejectionComments', 'comments', 'reviewComments');
@@ -502,7 +521,21 @@ function wordsOf(body: Buffer | undefined): { comment?: string; reason?: string;
     ...(comment === undefined ? {} : { comment }),
     ...(reason === undefined ? {} : { reason }),
     ...(outcome === undefined ? {} : { outcome }),
+    urls: (parameters ?? []).flatMap(({ resource }) => resource?.content?.[0]?.attachment?.url ?? []),
   };
+}
+
+interface Words {
+  readonly comment?: string;
+  readonly reason?: string;
+  readonly outcome?: string;
+  readonly urls: readonly string[];
+}
+interface Said {
+  readonly name: string;
+  readonly valueString?: string;
+  readonly valueCoding?: { readonly code?: string };
+  readonly resource?: DocumentReference;
 }
 
 /** The decision that a Task offers, for clients who look before they decide. */

@@ -1,6 +1,8 @@
+import { Readable } from 'node:stream';
 import type { Task } from '@medplum/fhirtypes';
 import { Registry } from 'prom-client';
 import { searchParameters } from '../../conformance/index.ts';
+import { decisionAttachment } from '../../mappings/index.ts';
 import { type ActiveEngine, buildActiveEngine } from '../../server/active-engine.ts';
 import { Secret } from '../../server/config/index.ts';
 import {
@@ -15,13 +17,13 @@ import {
 import { createFacade } from '../../server/facade/index.ts';
 import { openEmbeddedStore } from '../../server/store/index.ts';
 import { makeUnboundSimulator } from '../../simulator/index.ts';
-import { decided, spoiled, touched, type Wish } from './clients.ts';
+import { decided, spoiled, takesFile, touched, type Wish, withFile } from './clients.ts';
 import { createDice, type Dice } from './dice.ts';
 import { LATEST_MS, StoreWeather, storeThroughDoor } from './doors.ts';
 import { callFacade } from './facade-caller.ts';
 import { type Answered, type Asked, ask } from './in-memory-http.ts';
 import { InMemoryNetwork } from './in-memory-network.ts';
-import { type Intent, Judge } from './judge.ts';
+import { type InErs, type Intent, Judge } from './judge.ts';
 import { DECIDING, endpointOf } from './labels.ts';
 import { Life, type Phase } from './life.ts';
 import type { Step } from './script.ts';
@@ -47,6 +49,9 @@ const SERVICES = {
   triage: '70103',
   'slot-issue': '70104',
 } as const;
+
+/** All of one name: e-RS takes none twice, and it is the engine's to tell them apart. */
+const FILE = { title: 'form.txt', contentType: 'text/plain' } as const;
 
 /** What a run came to. */
 export interface Verdict {
@@ -273,11 +278,14 @@ class World {
     const endpoint = endpointOf(asked.url);
     const isDeciding = DECIDING.has(endpoint);
     if (isDeciding) this.#judge.sent(endpoint, asked, life, time.elapsedMs);
+    if (endpoint === 'A020') this.#judge.uploads(asked);
     const there = async (): Promise<Answered> => {
       if (isDeciding && life.isOver) this.#judge.arrivedLate(asked);
       const answered = await ask(this.#simulator.handle, asked);
       time.sign();
       if (isDeciding) this.#judge.done(asked);
+      const location = endpoint === 'A020' && answered.head?.headers['Location'];
+      if (location) this.#judge.files.taken(asked, location);
       const isNews =
         !['A004', 'A008', 'TOKEN'].includes(endpoint) || answered.head?.status !== 200 || !answered.isWhole;
       if (isNews)
@@ -410,7 +418,8 @@ class World {
 
   #happen({ on, event, trouble }: Extract<Step, { do: 'happen' }>): void {
     const ubrn = this.#ubrns[on % this.#ubrns.length];
-    const inErs = this.#simulator.control('GET', `referrals/${ubrn}`).value as { isReviewed: boolean; state: string };
+    const look = () => this.#simulator.control('GET', `referrals/${ubrn}`).value as InErs;
+    const inErs = look();
     // What e-RS's own users can do: nobody decides twice, and each kind of referral in its way.
     const isTriage = inErs.state !== 'BOOKED';
     const decides = event === 'accepted-in-ers' || event === 'rejected-in-ers' || event === 'triaged-in-ers';
@@ -422,6 +431,7 @@ class World {
     const type = isShown ? 'hidden-from-worklists' : event;
     const { status } = this.#simulator.control('POST', `referrals/${ubrn}/events`, { type, ...more });
     if (event === 'moved-to-another-provider' && status === 200) this.#judge.movedAway(ubrn ?? '');
+    if (event === 'attachment-removed') this.#judge.files.tookOff(ubrn ?? '', inErs.attachments, look().attachments);
     this.#say(`e-RS: ${event} on ${ubrn} (${status})`);
   }
 
@@ -446,13 +456,52 @@ class World {
   async #decide(task: Stored<Task>, step: Extract<Step, { do: 'decide' }>): Promise<void> {
     const seen = step.isBlind ? (this.#screens.get(task.id) ?? task) : task;
     this.#screens.set(task.id, task);
-    const wish = decided(seen, step.choice, step.manner, this.#token());
-    if (step.door !== 'store') return this.#putThroughFacade(seen, wish, step.door === 'facade-with-session');
+    const token = this.#token();
+    const wish = decided(seen, step.choice, step.manner, token);
+    if (step.file === undefined || !takesFile(seen, step.choice)) return this.#write(seen, wish, step);
+    const bytes = Buffer.from(`a form, to go with ${token}`);
+    if (step.file === 'facade') {
+      this.#attachThroughFacade(seen, bytes, (reference) => {
+        void this.#write(seen, withFile(wish, reference), step);
+      });
+      return;
+    }
+    const reference = await this.#attachInStore(seen, bytes);
+    await this.#write(seen, withFile(wish, reference), step);
+  }
+
+  async #write(seen: Stored<Task>, wish: Wish, { door, isBlind }: Extract<Step, { do: 'decide' }>): Promise<void> {
+    if (door !== 'store') return this.#putThroughFacade(seen, wish, door === 'facade-with-session');
     if (wish.intent) this.#judge.intends(wish.intent);
-    const options = step.isBlind ? {} : { ifMatch: seen.meta.versionId };
-    const written = await this.#store.update({ ...wish.task, id: task.id }, options);
+    const options = isBlind ? {} : { ifMatch: seen.meta.versionId };
+    const written = await this.#store.update({ ...wish.task, id: seen.id }, options);
+    this.#time.sign();
     this.#say(`a client writes ${wish.task.status} straight into the store (${written.ok ? 'stored' : written.code})`);
-    this.#heard(wish, written.ok, task.id);
+    this.#heard(wish, written.ok, seen.id);
+  }
+
+  /** What the facade refuses goes without its decision: the client does not decide by halves. */
+  #attachThroughFacade({ id }: Stored<Task>, bytes: Buffer, attached: (reference: string) => void): void {
+    const headers = { 'content-type': FILE.contentType, 'content-disposition': `attachment; filename="${FILE.title}"` };
+    this.#call('POST', `/fhir/R4/Task/${id}/$ers-attach`, headers, bytes, (status, body) => {
+      if (status !== 201) return;
+      const reference = `DocumentReference/${(JSON.parse(body) as { id: string }).id}`;
+      this.#judge.files.attached(reference, bytes);
+      attached(reference);
+    });
+  }
+
+  /** As a client of the store does what the facade would do for it. */
+  async #attachInStore(task: Stored<Task>, bytes: Buffer): Promise<string> {
+    const stored = await this.#store.putBinary(Readable.from([bytes]), { contentType: FILE.contentType });
+    if (!stored.ok) throw new Error('the store of the proof keeps what clients write');
+    const { id: binaryId, size, sha1 } = stored.value;
+    const about = { serial: sha1, at: this.#time.now().toISOString() };
+    const created = await this.#store.create(decisionAttachment(task, { ...FILE, binaryId, size, sha1 }, about));
+    if (!created.ok) throw new Error('the store of the proof keeps what clients write');
+    const reference = `DocumentReference/${created.value.resource.id}`;
+    this.#judge.files.attached(reference, bytes);
+    return reference;
   }
 
   /** All that is open, in one transaction, behind the facade's back. */
@@ -539,7 +588,7 @@ class World {
     url: string,
     headers: Readonly<Record<string, string>>,
     body?: unknown,
-    heard: (status: number) => void = () => undefined,
+    heard: (status: number, body: string) => void = () => undefined,
   ): void {
     const life = this.life;
     if (life.isOver || this.#app === undefined) return;
@@ -552,7 +601,7 @@ class World {
       // A harness that the facade does not let in would prove nothing of it.
       if (status === 421 || status === 500) this.#judge.violations.push(`harness: the facade answers ${status}`);
       this.#judge.note(`facade ${method} ${url.includes('$') ? url.slice(url.indexOf('$')) : 'Task'} ${status}`);
-      heard(status);
+      heard(status, answered);
     });
   }
 

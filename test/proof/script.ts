@@ -32,6 +32,8 @@ export const SPOILS = [
 
 export const MINOR = ['claim', 'release', 'take-back', 'note', 'owner'] as const;
 export const DOORS = ['store', 'facade', 'facade-with-session'] as const;
+/** By `$ers-attach`, or as Binary and DocumentReference by a client of the store. */
+export const FILE_DOORS = ['facade', 'store'] as const;
 export const EVENTS = [
   'attachment-added',
   'attachment-removed',
@@ -49,6 +51,7 @@ export const EVENTS = [
   'hidden-from-worklists',
   'shown-on-worklists',
 ] as const;
+/** Those that any step may strike; A020 is struck where a file goes ({@link withFiles}). */
 const ENDPOINTS = [
   'A004',
   'A005',
@@ -77,6 +80,8 @@ export type Step = { readonly afterMs: number } & (
       readonly manner: Manner;
       /** Writes over whatever is there, as a client without If-Match does. */
       readonly isBlind: boolean;
+      /** How a file comes into the store that goes with the decision, if that may have one. */
+      readonly file?: (typeof FILE_DOORS)[number];
     }
   | { readonly do: 'bulk'; readonly choice: number }
   | {
@@ -111,8 +116,20 @@ export function scriptOf(seed: number, mix: Mix = WHOLE): Step[] {
   const referrals = dice.integer(2, 5);
   const opening = Array.from({ length: referrals }, (): Step => ({ ...refer(dice), afterMs: 0 }));
   const steps = Array.from({ length: mix.steps - referrals }, () => step(dice, mix));
-  return [...opening, { do: 'clear', afterMs: 20_000 }, ...steps];
+  return withFiles([...opening, { do: 'clear', afterMs: 20_000 }, ...steps], createDice(seed, FILE_STREAM), mix);
 }
+
+/** Of dice of their own: what else a seed means stays as it was. */
+const FILE_STREAM = 2;
+
+/** Some decisions take a file along, and some files meet a fault on their way. */
+const withFiles = (steps: readonly Step[], dice: Dice, mix: Mix): Step[] =>
+  steps.flatMap((one): Step[] => {
+    if (one.do !== 'decide' || !dice.chance(0.7)) return [one];
+    const decision: Step = { ...one, file: dice.pick(FILE_DOORS) };
+    const isStruck = dice.chance(0.35) && mix.hasFaults;
+    return isStruck ? [{ do: 'fault', fault: fault(dice, 'A020'), afterMs: 0 }, decision] : [decision];
+  });
 
 const someTime = (dice: Dice): number =>
   dice.weighted<() => number>([
@@ -194,8 +211,10 @@ function step(dice: Dice, mix: Mix): Step {
   return { ...make(), afterMs: someTime(dice) } as Step;
 }
 
-function fault(dice: Dice): Record<string, unknown> {
-  const endpoint = dice.chance(0.6) ? dice.pick(['A013', 'A014', 'A022', 'A028', 'A005']) : dice.pick(ENDPOINTS);
+function fault(
+  dice: Dice,
+  endpoint = dice.chance(0.6) ? dice.pick(['A013', 'A014', 'A022', 'A028', 'A005']) : dice.pick(ENDPOINTS),
+): Record<string, unknown> {
   const kind = dice.pick([
     'status',
     'status',
