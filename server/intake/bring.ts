@@ -16,6 +16,26 @@ import { fetchFiles, fetchSummary } from './files.ts';
 import { type Entry, oldestOf } from './lists.ts';
 import type { IntakeRoom } from './room.ts';
 
+// K1  What e-RS ever listed is in the store, in quarantine, or found missing by the account.
+//
+// Steps of intake, and what a crash right after each leaves behind. 1 to 3 are in poll.ts, 9 is asked for by intake.ts.
+//   1 spend a poll in the ledger and ask for the list (A008): the poll is spent and its answer lost. A list that was never
+//     read is asked for at once (`lostList`), any other when it is due.
+//   2 keep the answer as it came: a Binary that nothing names; the list is read as after 1.
+//   3 note the answer as the latest, and with it, in one transaction, whom it names for the first time: the next start
+//     reads it back and looks through it (`recallLists`). Of three answers the oldest is removed afterwards; else it stays.
+//   4 read the referral (A005): nothing was written. What was not on a list but asked for (fetch, refresh) or due begins
+//     here, and nobody takes up the former: who asked got no answer.
+//   5 find or create what referrals share, each by itself: the patient now, all others right before 8. They are found again.
+//   6 fetch its files (A042) and its summary (A007), and keep each under an id that follows from its place in e-RS, where
+//     the store lets us choose ids: fetched again, and kept in the same place; else a Binary stays that nothing names.
+//   7 ask whether a slot issue can be reviewed (A029): as after 6.
+//   8 land it with its review in one transaction, or close the review of one that e-RS shows no more, or keep it in
+//     quarantine with what e-RS said: the next start finds it unchanged, or looks at it again and changes nothing. A crash
+//     between landing and leaving quarantine: it is looked at by the next list, and leaves then.
+//   9 note that all on the list has been dealt with: nothing is left to be done.
+// Nothing is written to e-RS, so that every step may be done again.
+
 /** What became of one referral that was to be brought in. */
 export type Brought =
   | { readonly kind: 'landed'; readonly serviceRequestId: string; readonly changed: boolean }
