@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type { Resource } from '@medplum/fhirtypes';
 import type { Store, StoreResult, TransactionEntry } from '../../server/core/index.ts';
 import type { Dice } from './dice.ts';
-import { stepOfWrite } from './labels.ts';
+import { type Steps, stepOfFile } from './labels.ts';
 import type { Life } from './life.ts';
 import { never, type VirtualTime } from './virtual-time.ts';
 
@@ -38,6 +38,7 @@ export interface DoorOptions {
   readonly time: VirtualTime;
   readonly dice: Dice;
   readonly weather: StoreWeather;
+  readonly steps: Steps;
   /** How often a hint of the store is lost. */
   readonly deafness: number;
   /** Sees every write of the engine that the store carried out, at once. */
@@ -49,7 +50,7 @@ export const LATEST_MS = 4_000;
 
 /** The store as one life of the engine sees it: slow at times, in trouble, and the place where that life may end. */
 export function storeThroughDoor(options: DoorOptions): Store {
-  const { store, life, time, dice, weather, onWrite } = options;
+  const { store, life, time, dice, weather, steps, onWrite } = options;
   const soon = (work: () => Promise<unknown>) =>
     void time.sleep(dice.integer(1, LATEST_MS)).then(() => work().finally(() => time.sign()));
 
@@ -108,6 +109,10 @@ export function storeThroughDoor(options: DoorOptions): Store {
   const put = (resource: Resource): TransactionEntry[] => [
     { kind: 'put', resource: resource as Resource & { id: string } },
   ];
+  const labelOf = (how: string, resource: Resource): string =>
+    resource.resourceType === 'Basic'
+      ? steps.ofWrite(put(resource), life.number)
+      : `store: ${how} ${resource.resourceType}`;
   return {
     capabilities: store.capabilities,
     probe: () => read(() => store.probe()),
@@ -116,17 +121,14 @@ export function storeThroughDoor(options: DoorOptions): Store {
     history: (type, id, page) => read(() => store.history(type, id, page)),
     search: (type, query, next) => read(() => store.search(type, query, next)),
     findByIdentifier: (type, system, value) => read(() => store.findByIdentifier(type, system, value)),
-    create: (resource, more) =>
-      write(`store: create ${resource.resourceType}`, put(resource), () => store.create(resource, more)),
-    update: (resource, more) =>
-      write(`store: update ${resource.resourceType}`, put(resource), () => store.update(resource, more)),
+    create: (resource, more) => write(labelOf('create', resource), put(resource), () => store.create(resource, more)),
+    update: (resource, more) => write(labelOf('update', resource), put(resource), () => store.update(resource, more)),
     patch: (type, id, operations, more) =>
       write(`store: patch ${type}`, [], () => store.patch(type, id, operations, more)),
     remove: (type, id, more) =>
       write(`store: remove ${type}`, [{ kind: 'delete', type, id }], () => store.remove(type, id, more)),
-    transaction: (entries) => write(stepOfWrite(entries), entries, () => store.transaction(entries)),
-    putBinary: (source: Readable, about) =>
-      write('intake: file or list kept', [], () => store.putBinary(source, about)),
+    transaction: (entries) => write(steps.ofWrite(entries, life.number), entries, () => store.transaction(entries)),
+    putBinary: (source: Readable, about) => write(stepOfFile(about), [], () => store.putBinary(source, about)),
     openBinary: (id) => read(() => store.openBinary(id)),
     onChange: (listener) =>
       store.onChange((change) => {

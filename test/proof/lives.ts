@@ -21,3 +21,14 @@ export const decision = (choice: number): Extract<Step, { do: 'decide' }> => ({
   isBlind: false,
   afterMs: 30_000,
 });
+
+export const SIGNED_IN: Step = { do: 'session', is: 'in', afterMs: 0 };
+
+/** The five: by kind of referral, the choice that the client makes of it, e-RS's endpoint, and how the review ends. */
+export const DECISIONS = [
+  ['accept', 'booked-direct', 0, 'A013', 'accepted'],
+  ['reject', 'booked-indirect', 1, 'A014', 'rejected'],
+  ['redirect', 'booked-direct', 2, 'A022', 'redirected'],
+  ['accept, book later', 'triage', 0, 'A028', 'accepted-book-later'],
+  ['return with advice', 'triage', 1, 'A028', 'returned-with-advice'],
+] as const;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
-import { PHASES } from './life.ts';
-import { broken, decision, referral } from './lives.ts';
+import { broken, DECISIONS, decision, referral, SIGNED_IN } from './lives.ts';
 import { replay } from './prove.ts';
 import { run } from './run.ts';
 import { type Step, scriptOf } from './script.ts';
+import { killedEverywhere, spared } from './sweep.ts';
 
 /** Fixed, so that the same commit always has the same answer; `npm run prove` goes further. */
 const SEEDS = Array.from({ length: 24 }, (_, index) => 1 + index);
@@ -39,54 +39,91 @@ describe('the proof', () => {
   }, 30_000);
 });
 
-/** By kind of referral and the choice that the client makes of it. */
-const DECISIONS = [
-  ['accept', 'booked-direct', 0],
-  ['reject', 'booked-indirect', 1],
-  ['redirect', 'booked-direct', 2],
-  ['accept, book later', 'triage', 0],
-  ['return with advice', 'triage', 1],
-] as const;
+const landed: Step[] = [{ ...referral('booked-direct'), afterMs: 20_000 }];
+const happens = (event: 'clinical-information-updated' | 'cancelled-by-referrer'): Step[] => [
+  { do: 'happen', on: 0, event, afterMs: 0 },
+  { do: 'poll', service: 0, times: 1, afterMs: 15_000 },
+];
+const arrives = (kind: string): Step[] => [{ ...referral(kind), afterMs: 12_000 }];
+/** What A005 answers at first, under the number that the first referral of seed 3 has. */
+const unlandable: Step = {
+  do: 'fault',
+  fault: {
+    endpoint: 'A005',
+    kind: 'status',
+    status: 200,
+    body: { resourceType: 'ReferralRequest', id: '000049030001', meta: { versionId: '1' } },
+    times: 1,
+    after: 0,
+  },
+  afterMs: 0,
+};
+const ofIntake = (step: string): string => `intake ${step}`;
+const POLLED = ['1: A008', '2', '3'].map(ofIntake);
+/** What somebody referred for the first time brings with it. */
+const BROUGHT = [
+  'shared Patient',
+  'shared HealthcareService',
+  ...['6: A042', '6: OBJECT-STORE', '6: a file', '6: A007'].map(ofIntake),
+];
 
-const SIGNED_IN: Step = { do: 'session', is: 'in', afterMs: 0 };
-const SHORT = 9 * 60_000;
+describe('a process killed at every door of intake', () => {
+  test.each([
+    [
+      'a first referral',
+      [],
+      arrives('booked-direct'),
+      [...BROUGHT, 'intake 8: landed with a review'],
+      'awaiting-review',
+    ],
+    ['a changed one', landed, happens('clinical-information-updated'), ['intake 8: landed with'], 'referral-changed'],
+    ['a cancelled one', landed, happens('cancelled-by-referrer'), ['intake 8: landed, the review closed'], 'withdrawn'],
+    [
+      'a slot issue',
+      [],
+      arrives('slot-issue'),
+      [...BROUGHT, 'intake 7: A029', 'intake 8: landed with'],
+      'awaiting-review',
+    ],
+    [
+      'one that cannot be landed',
+      [],
+      [unlandable, ...arrives('booked-direct')],
+      ['intake 8: what cannot be landed', 'intake 8: in quarantine'],
+      'awaiting-review',
+    ],
+  ] satisfies [string, Step[], Step[], string[], string][])(
+    'K1: of %s: before, after and in the middle of each write and each call, nothing is lost',
+    async (_, before, during, own, end) => {
+      const { violations, deaths, ends } = await killedEverywhere({ before, during, settlingMs: 13 * 60_000 });
+      expect(violations).toEqual([]);
+      expect(spared(deaths, ...POLLED, 'intake 4: A005', ...own, 'intake 9')).toEqual([]);
+      expect(ends).toEqual([`ended ${end} 1`]);
+    },
+    120_000,
+  );
+});
 
-/** Kills the process at each door that it passes from this step on, in each phase; answers what broke, and where it died. */
-async function killedEverywhere(before: readonly Step[], after: readonly Step[]) {
-  const counted = async (script: readonly Step[]) => (await run(3, script, { deafness: 0, settlingMs: 0 })).doors;
-  const doors = (await counted([...before, ...after])) - (await counted(before));
-  const violations: string[] = [];
-  const deaths = new Set<string>();
-  for (let door = 0; door < doors; door += 1) {
-    for (const phase of PHASES) {
-      const kill: Step = { do: 'kill', doors: door, phase, downMs: 50, afterMs: 0 };
-      const verdict = await run(3, [...before, kill, ...after], { deafness: 0, settlingMs: SHORT });
-      for (const death of verdict.deaths) deaths.add(death);
-      for (const one of verdict.violations) violations.push(`door ${door}, ${phase}: ${one}`);
-    }
-  }
-  return { violations, deaths: [...deaths].join('\n') };
-}
+test('K1 B1: of a poll that the ledger counts: before, after and in the middle of each write and each call, nothing is lost', async () => {
+  const during = arrives('booked-direct');
+  const sweep = await killedEverywhere({ before: [], during, settlingMs: 13 * 60_000, pollsPerDay: 480 });
+  expect(sweep.violations).toEqual([]);
+  expect(spared(sweep.deaths, 'intake 1: a poll', ...POLLED, 'intake 8: landed with a review')).toEqual([]);
+  expect(sweep.ends).toEqual(['ended awaiting-review 1']);
+}, 120_000);
 
-/** Steps at which no process died in some phase. */
-const spared = (deaths: string, ...steps: string[]): string[] =>
-  steps.filter((step) => !PHASES.every((phase) => new RegExp(`${step}.* \\| ${phase}`).test(deaths)));
-
-describe('a process killed at every door of intake and dispatch', () => {
-  test('K1: of intake: before, after and in the middle of each write and each call, nothing is lost', async () => {
-    const { violations, deaths } = await killedEverywhere([], [{ ...referral('booked-direct'), afterMs: 12_000 }]);
-    expect(violations).toEqual([]);
-    const steps = ['e-RS A008', 'file or list kept', 'record ers-seen', 'e-RS A005', 'e-RS A042', 'e-RS A007'];
-    expect(spared(deaths, ...steps, 'shared Patient', 'landed with a review')).toEqual([]);
-  }, 120_000);
-
+describe('a process killed at every door of dispatch', () => {
   test.each(DECISIONS)(
     'D1 D2 D3: of %s: before, after and in the middle of each write and each call, it is recorded once',
-    async (_, kind, choice) => {
-      const landed: Step[] = [SIGNED_IN, { ...referral(kind), afterMs: 20_000 }];
-      const { violations, deaths } = await killedEverywhere(landed, [{ ...decision(choice), afterMs: 8_000 }]);
+    async (_, kind, choice, endpoint, end) => {
+      // By this seed decisions are held back for 20 seconds, so that they are taken over before they are sent.
+      const before: Step[] = [SIGNED_IN, { ...referral(kind), afterMs: 20_000 }];
+      const during: Step[] = [{ ...decision(choice), afterMs: 28_000 }];
+      const { violations, deaths, ends } = await killedEverywhere({ seed: 5, before, during });
       expect(violations).toEqual([]);
-      expect(spared(deaths, 'dispatch 2', 'e-RS A0[12]', 'dispatch 4')).toEqual([]);
+      const steps = ['1: taken over', '2', `3: ${endpoint}`, '4: recorded'];
+      expect(spared(deaths, ...steps.map((step) => `dispatch ${step}`))).toEqual([]);
+      expect(ends).toEqual([`ended ${end} 1`]);
     },
     120_000,
   );

@@ -24,8 +24,8 @@ import { callFacade } from './facade-caller.ts';
 import { type Answered, type Asked, ask } from './in-memory-http.ts';
 import { InMemoryNetwork } from './in-memory-network.ts';
 import { type InErs, type Intent, Judge } from './judge.ts';
-import { DECIDING, endpointOf } from './labels.ts';
-import { Life, type Phase } from './life.ts';
+import { DECIDING, endpointOf, Steps } from './labels.ts';
+import { type Death, Life } from './life.ts';
 import type { Step } from './script.ts';
 import { stillCrypto } from './still-crypto.ts';
 import { never, VirtualTime } from './virtual-time.ts';
@@ -61,6 +61,8 @@ export interface Verdict {
   readonly deaths: readonly string[];
   readonly notes: ReadonlyMap<string, number>;
   readonly doors: number;
+  /** Of them those of the process that lived last. */
+  readonly lastDoors: number;
   /** What happened, line by line, if it was asked for. */
   readonly trace: readonly string[];
   /** Milliseconds that passed in the run. */
@@ -76,7 +78,9 @@ export interface RunOptions {
   /** No process lives at the end: what is to be judged is what it would have had to mend. */
   readonly isDeadAtTheEnd?: boolean;
   /** A death planned for the first process, before anything happens; for sweeps over all doors. */
-  readonly death?: { readonly after: number; readonly phase: Phase };
+  readonly death?: Death;
+  /** What the poll ledger permits; else there is none, and polls come at their interval. */
+  readonly pollsPerDay?: number;
 }
 
 /** Runs a script to its end, lets all settle, and judges. Source: issue 5, Proof */
@@ -105,10 +109,12 @@ class World {
   readonly #store: Store;
   readonly #judge: Judge;
   readonly #weather = new StoreWeather();
+  readonly #steps = new Steps();
   readonly #deaths: string[] = [];
   readonly #trace: string[] = [];
   readonly #isTraced: boolean;
   readonly #deafness: number;
+  readonly #pollsPerDay: number | undefined;
   readonly #unattended: readonly ('accept' | 'accept-book-later' | 'return-with-advice')[];
   /** The Task as some client saw it last, perhaps long ago. */
   readonly #screens = new Map<string, Stored<Task>>();
@@ -116,6 +122,7 @@ class World {
   #session: { session: UserSession; untilMs: number } | undefined;
   #isSignedIn: boolean;
   #downMs = 0;
+  #deathOfNext: Death | undefined;
   #doors = 0;
   #tokens = 0;
   #engine: ActiveEngine | undefined;
@@ -126,7 +133,7 @@ class World {
   static async open(
     seed: number,
     inUse: ReadonlySet<string>,
-    { isTraced = false, deafness = 0.2 }: RunOptions,
+    { isTraced = false, deafness = 0.2, pollsPerDay }: RunOptions,
   ): Promise<World> {
     stillCrypto();
     const time = new VirtualTime(START);
@@ -145,7 +152,7 @@ class World {
       clock: { now: () => time.now(), monotonicMs: () => 0, sleep: (ms) => time.sleep(ms) },
       searchParameters,
     });
-    const world = new World({ seed, inUse, time, simulator, store, isTraced, deafness });
+    const world = new World({ seed, inUse, time, simulator, store, isTraced, deafness, pollsPerDay });
     world.#start();
     return world;
   }
@@ -158,9 +165,11 @@ class World {
     store: Store;
     isTraced: boolean;
     deafness: number;
+    pollsPerDay: number | undefined;
   }) {
     const { seed, inUse, time, simulator, store, isTraced } = parts;
     this.#deafness = parts.deafness;
+    this.#pollsPerDay = parts.pollsPerDay;
     this.#inUse = inUse;
     this.#seed = seed;
     this.#time = time;
@@ -176,11 +185,16 @@ class World {
 
   #bear(): Life {
     const number = this.#deaths.length + 1;
-    return new Life(number, (label, phase) => {
+    const life = new Life(number, (label, phase) => {
       this.#deaths.push(`${label} | ${phase}`);
       this.#say(`process ${number} dies ${phase} "${label}"`);
       void this.#time.sleep(this.#downMs).then(() => this.#start());
     });
+    if (number > 1 && this.#deathOfNext) {
+      life.plan(this.#deathOfNext);
+      this.#deathOfNext = undefined;
+    }
+    return life;
   }
 
   /** The process starts: rooms of its own over the store that is there. */
@@ -200,6 +214,7 @@ class World {
       time,
       dice: createDice(this.#seed, 300 + life.number),
       weather: this.#weather,
+      steps: this.#steps,
       deafness: this.#deafness,
       onWrite: (entries) => {
         if (this.#isTraced && entries.some(({ kind }) => kind !== 'delete'))
@@ -242,7 +257,7 @@ class World {
             ...(bookableType === 'TRIAGE' ? {} : { bookableType }),
           })),
         requestsPerSecond: undefined,
-        pollsPerDay: undefined,
+        pollsPerDay: this.#pollsPerDay,
         proxy: undefined,
       },
       turns: new Turns(),
@@ -295,7 +310,7 @@ class World {
       return answered;
     };
     return life.through(
-      `e-RS ${endpoint}`,
+      this.#steps.ofCall(asked, life.number),
       async () => {
         await time.sleep(dice.integer(2, 60));
         const answered = await there();
@@ -378,8 +393,11 @@ class World {
         this.#weather.brew(step.trouble, step.times);
         break;
       case 'kill':
-        this.#downMs = step.downMs;
-        if (!this.life.isOver) this.life.plan({ after: step.doors, phase: step.phase });
+        if (step.isNext) this.#deathOfNext = { after: step.doors, phase: step.phase };
+        else {
+          this.#downMs = step.downMs;
+          if (!this.life.isOver) this.life.plan({ after: step.doors, phase: step.phase });
+        }
         break;
       case 'refresh': {
         const task = await this.#someTask(step.on);
@@ -628,6 +646,7 @@ class World {
       deaths: this.#deaths,
       notes: this.#judge.notes,
       doors: this.#doors + this.life.doors,
+      lastDoors: this.life.doors,
       trace: this.#trace,
       livedMs: this.#time.elapsedMs,
     };

@@ -93,7 +93,14 @@ export type Step = { readonly afterMs: number } & (
   | { readonly do: 'spoil'; readonly on: number; readonly how: (typeof SPOILS)[number] }
   | { readonly do: 'fault'; readonly fault: Readonly<Record<string, unknown>> }
   | { readonly do: 'store-trouble'; readonly trouble: Trouble; readonly times: number }
-  | { readonly do: 'kill'; readonly doors: number; readonly phase: Phase; readonly downMs: number }
+  | {
+      readonly do: 'kill';
+      readonly doors: number;
+      readonly phase: Phase;
+      readonly downMs: number;
+      /** Not this process dies, but the one that comes after it. */
+      readonly isNext?: boolean;
+    }
   | { readonly do: 'refresh'; readonly on: number }
   /** An operator reads a worklist, several times over if in a hurry, whatever else reads it. */
   | { readonly do: 'poll'; readonly service: number; readonly times: number }
