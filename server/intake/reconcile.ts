@@ -23,7 +23,9 @@ export async function reconcile(
   snapshot: Snapshot,
   progress: Progress,
 ): Promise<number | undefined> {
-  const changed = [...snapshot.items.values()].filter((item) => !isUnchanged(room, item));
+  const kept = inQuarantine(room);
+  // Also what has landed since it was put there: a process may have ended, or the store failed it, before it was let go.
+  const changed = [...snapshot.items.values()].filter((item) => kept.has(item.ubrn) || !isUnchanged(room, item));
   const left = leftOf(room, service, list, snapshot);
   const want = (ubrn: Ubrn) => wantedOf(room, ubrn, service.id, snapshot);
   const wanted = [...changed.map(({ ubrn }) => ubrn), ...left].map(want);
@@ -95,6 +97,9 @@ export async function bringSafely(room: IntakeRoom, wanted: Wanted): Promise<Bro
   }
 }
 
+const inQuarantine = ({ landing }: IntakeRoom): ReadonlySet<string> =>
+  new Set(landing.quarantined().map(({ ubrn }) => ubrn));
+
 /** I-10, without a read of the store. */
 function isUnchanged(room: IntakeRoom, item: WorklistItem): boolean {
   const known = room.landing.index.byUbrn(item.ubrn);
@@ -111,7 +116,7 @@ function isUnchanged(room: IntakeRoom, item: WorklistItem): boolean {
  */
 function leftOf(room: IntakeRoom, service: SiteService, list: WorklistName, snapshot: Snapshot): Ubrn[] {
   if (!room.lists.isComplete(service)) return [];
-  const kept = new Set(room.landing.quarantined().map(({ ubrn }) => ubrn));
+  const kept = inQuarantine(room);
   const owed = [...room.seen.of(service)].filter(
     (ubrn) => !snapshot.items.has(ubrn) && room.landing.index.byUbrn(ubrn) === undefined && !kept.has(ubrn),
   );

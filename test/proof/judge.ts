@@ -268,6 +268,8 @@ export class Judge {
         if (status === undefined || (isFinal(status) && !isAlerted))
           this.#fault('D3', `${ubrn} is listed for review and its latest Task is ${status ?? 'missing'}`);
       }
+      if (isHere && inErs.worklists.length > 0 && landed.has(ubrn) && kept.has(ubrn))
+        this.#fault('K1', `${ubrn} has landed, and is in quarantine all the same`);
       for (const task of ours) this.#restingTask(task, inErs, recordOf.get(task.id ?? ''), alerts);
       for (const key of ours.slice(0, -1))
         if (!isFinal(reviewStatusOf(key) ?? 'awaiting-review'))

@@ -104,6 +104,15 @@ describe('a process killed at every door of intake', () => {
   );
 });
 
+test('K1: of one that lands after all: before, after and in the middle of each write and each call, it leaves quarantine', async () => {
+  const before: Step[] = [unlandable, ...arrives('booked-direct')];
+  const during: Step[] = [{ do: 'poll', service: 0, times: 1, afterMs: 15_000 }];
+  const { violations, deaths, ends } = await killedEverywhere({ before, during });
+  expect(violations).toEqual([]);
+  expect(spared(deaths, 'intake 8: landed with a review', 'store: remove Basic', 'store: remove Binary')).toEqual([]);
+  expect(ends).toEqual(['ended awaiting-review 1']);
+}, 120_000);
+
 test('K1 B1: of a poll that the ledger counts: before, after and in the middle of each write and each call, nothing is lost', async () => {
   const during = arrives('booked-direct');
   const sweep = await killedEverywhere({ before: [], during, settlingMs: 13 * 60_000, pollsPerDay: 480 });
