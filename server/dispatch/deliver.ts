@@ -43,13 +43,28 @@ import { writeStep } from './write.ts';
 // D4  Nothing destructive happens by default: what is sent is the command that decisions read from the Task.
 //
 // Steps, and what a crash right after each leaves behind:
-//   1 take over (take-over.ts): nothing was written; the Task still differs from its record and is found again.
+//   1 take over what others wrote (find-review.ts, take-over.ts). It is written by itself where nothing is to be sent: no
+//     decision, one given back unsent, one that waits for its time or for a clinician (`await-user`); else with 1a, 2 or 5a.
+//     Until then the Task differs from its record and is found again; afterwards the decision is found by its status.
 //   1a-1c upload the files that go with the decision, one after the other (upload.ts): what is written is how far it came.
 //   2 write the attempt: outcome `unknown`, Task `decision-sending`; found again and settled by reading e-RS, although
 //     the call may never have left.
-//   3 call e-RS: the same.
-//   4 write what the answer means, in one transaction: done, or queued with the time of the next attempt.
-//   5 settle (settle.ts): read e-RS, land it, and write the step in the same transaction; repeated after a crash.
+//   3 call e-RS: the same; nobody has witnessed the attempt.
+//   4 write what the answer means, with the attempt's AuditEvent, in one transaction:
+//     - recorded: e-RS's answer is landed with the final Task and its Provenance, and kept in hand for a minute while the
+//       store fails. Nothing is left to be done.
+//     - queued, with the time of the next attempt (and after a 503 with a doubt), or waiting for a clinician: found again by
+//       its status.
+//     - in doubt (no whole answer, 408, 500, 502, 504), not applied (409, 423, a 503 to the last attempt), or refused after a
+//       doubt: noted on the record only, and settled by 5, at once or when it is due.
+//     - given back: refused, or attempts or time at an end. The review is open; a refusal by state is followed by a reading
+//       (`follow`), which intake makes up for. Unknowable, after a probe: the Task stays as it is, with an alert.
+//   5 settle what is in doubt, each part after the next look at the Task:
+//   5a write the AuditEvent of an attempt whose answer no process lived to note, with what was taken over (unheard.ts):
+//     found again, and gone on with.
+//   5b write what was repaired on the Task: the same.
+//   5c read e-RS, land it, and write what that means in the same transaction (settle.ts): recorded, queued, to be sent once
+//     more, unknowable, given back or in conflict. Before it nothing was written, and it is repeated after a crash.
 
 /** Brings a decision one step further. Runs in the referral's turn. */
 export async function deliver(
@@ -72,9 +87,10 @@ export async function deliver(
     case 'send':
       return send(options, hand, decision, step.version, identified, reference);
     case 'reread': {
+      // Step 5a
       const unheard = unwitnessed(decision);
       if (unheard !== undefined) return witnessUnheard(options, hand, decision, unheard);
-      // What was repaired is written first: a decision that cannot be settled would hide it for ever.
+      // Step 5b: what was repaired is written first, as a decision that cannot be settled would hide it for ever.
       if (!hand.isDirty) return settle(options, hand.review, decision, step.why);
       const written = await write(options, hand, hand.step);
       return written.kind === 'rest' ? reload : written;

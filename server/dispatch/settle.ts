@@ -105,7 +105,7 @@ function recordedWrites(
 }
 
 /**
- * Step 5: reads the referral again and, in the transaction that lands it, writes what that means for the decision.
+ * Step 5c: reads the referral again and, in the transaction that lands it, writes what that means for the decision.
  * Source: target-model 4.5
  */
 export const settle = async (

@@ -15,7 +15,7 @@ export const witnessed = (decision: QueuedDecision): QueuedDecision =>
 export const unwitnessed = ({ lastAttempt }: QueuedDecision): Attempt | undefined =>
   lastAttempt?.outcome === 'unknown' && lastAttempt.isWitnessed !== true ? lastAttempt : undefined;
 
-/** E-3: each attempt has its AuditEvent, before what became of it is read. */
+/** Step 5a: each attempt has its AuditEvent, before what became of it is read (E-3). */
 export async function witnessUnheard(
   options: DispatchRoom,
   hand: InHand,

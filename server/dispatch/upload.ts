@@ -19,9 +19,11 @@ import { contentOf, writeStep } from './write.ts';
 // Uploads change no referral: e-RS purges a file that nothing links. What must not happen is that a decision goes without
 // its files, or that a file is linked twice, or under a name that e-RS refuses. Steps, and what a crash right after each
 // leaves behind:
-//   1a write the name under which the file goes: the name is spent; the next upload takes another.
+//   1a write the name under which the file goes, and what was taken over: the name is spent; the next upload takes another.
 //   1b call e-RS (A020): perhaps a loose file under that name, which e-RS purges; uploaded again under another name.
-//   1c write e-RS's URL of the file into the decision: the file is not uploaded again; the next one is, or the decision goes.
+//   1c write what e-RS's answer means, with the AuditEvent of the upload, in one transaction: its URL of the file into the
+//     decision, so that it is not uploaded again, and the next one is, or the decision goes; or as in step 4 of deliver
+//     queued, waiting or given back. A file that is gone from the store gives the decision back before 1a.
 // Until the decision itself is sent it can be taken back (T-14): what was uploaded for it then stays loose. Another
 // decision uploads anew, since e-RS may have purged the file meanwhile.
 
