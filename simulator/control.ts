@@ -11,6 +11,7 @@ import type { LoadReport } from './load.ts';
 import { loadFolder } from './load.ts';
 import { createReferral } from './new-referral.ts';
 import { attachmentsOf, availabilityOf, binaryIdOf, priorityOf, stateOf, versionOf } from './referral-document.ts';
+import { refuseTriage } from './review-rules.ts';
 import { settleFiles } from './scans.ts';
 import type { Tokens } from './tokens.ts';
 import { listsOf } from './worklists.ts';
@@ -54,6 +55,7 @@ export const describeReferral = (world: World, referral: Referral): Record<strin
     priority: priorityOf(resource),
     worklists: listsOf(referral),
     isReviewed: referral.review === 'done',
+    isTriageable: refuseTriage(referral, world) === undefined,
     decisions: referral.decisions,
     attachments: attachmentsOf(resource).map((document) => {
       const attachment = document.content?.[0]?.attachment;

@@ -41,6 +41,7 @@ export interface InErs {
   readonly state: string;
   readonly version: number;
   readonly isReviewed: boolean;
+  readonly isTriageable: boolean;
   readonly worklists: readonly string[];
   readonly decisions: readonly Truth[];
   readonly attachments: readonly Linked[];
@@ -257,7 +258,8 @@ export class Judge {
       const ours = tasks
         .filter(({ focus }) => focus?.identifier?.value === ubrn)
         .toSorted((a, b) => episodeOf(a) - episodeOf(b));
-      if (isHere && inErs.worklists.includes('REFERRALS_FOR_REVIEW') && landed.has(ubrn)) {
+      const list = asksOn(inErs);
+      if (isHere && list !== undefined && landed.has(ubrn)) {
         const latest = ours.at(-1);
         const status = latest && reviewStatusOf(latest);
         const isAlerted = standing.some(
@@ -265,8 +267,9 @@ export class Judge {
             code === 'decided-but-listed' &&
             (subject === latest?.id || latest?.focus?.reference?.endsWith(`/${subject}`)),
         );
+        this.note(`asked for review on ${list}`);
         if (status === undefined || (isFinal(status) && !isAlerted))
-          this.#fault('D3', `${ubrn} is listed for review and its latest Task is ${status ?? 'missing'}`);
+          this.#fault('D3', `${ubrn} is on ${list}, to be reviewed, and its latest Task is ${status ?? 'missing'}`);
       }
       if (isHere && inErs.worklists.length > 0 && landed.has(ubrn) && kept.has(ubrn))
         this.#fault('K1', `${ubrn} has landed, and is in quarantine all the same`);
@@ -501,6 +504,10 @@ export class Judge {
     return page.ok ? (page.value.matches as unknown as T[]) : [];
   }
 }
+
+/** The list on which e-RS asks for a review; a slot issue is to be triaged where A029 says so (T-10). */
+const asksOn = ({ worklists, isTriageable }: InErs): string | undefined =>
+  worklists.find((list) => list === 'REFERRALS_FOR_REVIEW' || (list === 'APPOINTMENT_SLOT_ISSUES' && isTriageable));
 
 const episodeOf = (task: Task): number => Number(identifierOf(task, SYSTEM.reviewTask)?.split('.').at(-1) ?? 0);
 
