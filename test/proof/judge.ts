@@ -340,11 +340,21 @@ export class Judge {
     }
   }
 
-  /** The sentinel's own account, once all is at rest: seen = open + decided + explained. */
-  account(account: Account | undefined): void {
-    if (account === undefined) this.#fault('K1', 'the sentinel gives no account at rest');
-    else if (!account.balances)
+  /** The sentinel's own account, once all is at rest: seen = open + decided + explained; and it tells what an alert tells. */
+  account(account: Account | undefined, alerts: Alerts): void {
+    if (account === undefined) {
+      this.#fault('K1', 'the sentinel gives no account at rest');
+      return;
+    }
+    if (!account.balances)
       this.#fault('K1', `the account does not balance at rest: ${JSON.stringify(account.services)}`);
+    const told = new Set(account.exceptions.flatMap(({ code, taskId }) => (code === 'outcome-unknown' ? taskId : [])));
+    for (const { code, subject } of alerts.standing()) {
+      if (code !== 'outcome-unknown') continue;
+      this.note('outcome-unknown at rest');
+      if (!told.has(subject))
+        this.#fault('D2', `the outcome of Task ${subject} is an alert, and no exception of the account`);
+    }
   }
 
   #restingTask(task: Task, inErs: InErs, record: DispatchRecord | undefined, alerts: Alerts): void {

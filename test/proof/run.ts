@@ -636,7 +636,7 @@ class World {
     await this.#judge.atRest(this.#alerts);
     if (isDeadAtTheEnd) return;
     const account = await this.#time.until(this.#engine.reconcile());
-    this.#judge.account(account.ok ? account.value : undefined);
+    this.#judge.account(account.ok ? account.value : undefined, this.#alerts);
   }
 
   verdict(): Verdict {
