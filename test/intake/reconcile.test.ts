@@ -3,7 +3,7 @@ import type { Task } from '@medplum/fhirtypes';
 import { CODE_SYSTEM, codeOf, outputsOf } from '../../mappings/index.ts';
 import { CODES } from '../../server/core/index.ts';
 import { businessStatusOf } from '../sign-in.ts';
-import { refusing } from '../store-otherwise.ts';
+import { otherwise, refusing } from '../store-otherwise.ts';
 import { DIRECT, MINUTE, startWard, TRIAGE, type Ward } from './ward.ts';
 
 const referred = async (ward: Ward, wish: Record<string, unknown> = {}) => {
@@ -305,6 +305,29 @@ describe('quarantine', () => {
     await ward.intake.runOnce();
     expect(await ward.all<Task>('Task')).toHaveLength(1);
     expect(ward.landing.quarantined()).toEqual([]);
+  });
+
+  test('K1: one that landed, and that the store would not let go of quarantine, leaves it with the next list', async () => {
+    let isRefusing = true;
+    await using ward = await startWard({
+      services: [DIRECT],
+      around: (store) =>
+        otherwise(store, {
+          remove: async (type, id, more) =>
+            isRefusing ? { ok: false, code: 'unavailable' } : store.remove(type, id, more),
+        }),
+    });
+    await ward.create({ kind: 'booked-direct', service: DIRECT });
+    await ward.fault({ endpoint: 'A005', kind: 'status', status: 422, times: 1 });
+    await ward.intake.runOnce();
+    await ward.intake.runOnce();
+    expect(await ward.all<Task>('Task')).toHaveLength(1);
+    expect(ward.alerts()).toContain('referral-quarantined');
+    isRefusing = false;
+    await ward.restart();
+    await ward.intake.runOnce();
+    expect(ward.landing.quarantined()).toEqual([]);
+    expect(ward.alerts()).not.toContain('referral-quarantined');
   });
 
   const REFUSED = [
