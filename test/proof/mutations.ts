@@ -148,6 +148,13 @@ export const MUTATIONS: readonly Mutation[] = [
     'test/decisions/delivery',
   ),
   one(
+    'what has landed leaves quarantine, also where the process ended in between (K1)',
+    'server/intake/reconcile.ts',
+    'kept.has(item.ubrn) || !isUnchanged(room, item)',
+    '!isUnchanged(room, item)',
+    'test/intake/reconcile',
+  ),
+  one(
     'an accept that e-RS did not record is not inferred (4.5, D3)',
     'server/decisions/plan-review.ts',
     '  if (isShownUnrecorded(decision, facts))\n',
