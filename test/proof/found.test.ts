@@ -59,7 +59,7 @@ describe('what the proof has found', () => {
         { do: 'refresh', on: 1, afterMs: 60_000 },
         meddling,
       ];
-      const { violations, trace, notes } = await run(4, script, { isTraced: true });
+      const { violations, trace, notes } = await run(2, script, { isTraced: true });
       const opened = trace.filter((line) => /: (requested|received), (decision-invalid|under-review)/.test(line));
       expect([meddling, violations, opened]).toEqual([meddling, [], []]);
       expect(notes.get('ended returned-with-advice')).toBe(1);
@@ -149,7 +149,7 @@ describe('what the proof has found', () => {
     ] satisfies [string, Step[], Step[], string][])(
       'D3 4.5: %s: it is neither opened nor closed as if e-RS had not',
       async (_, before, after, end) => {
-        const { violations, notes } = await run(4, [...before, ...after]);
+        const { violations, notes } = await run(14, [...before, ...after]);
         expect([violations, notes.get(end)]).toEqual([[], 1]);
       },
       30_000,
@@ -181,7 +181,7 @@ describe('what the proof has found', () => {
       { do: 'refresh', on: 1, afterMs: 60_000 },
       { do: 'refresh', on: 0, afterMs: 200_000 },
     ];
-    const { violations, trace, notes } = await run(2, script, { isTraced: true });
+    const { violations, trace, notes } = await run(14, script, { isTraced: true });
     const opened = trace.filter((line) => /: requested, decision-conflict/.test(line));
     expect([violations, opened.map((line) => /process \d/.exec(line)?.[0])]).toEqual([[], ['process 1']]);
     expect(notes.get('ended rejected')).toBe(1);
