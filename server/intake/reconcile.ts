@@ -23,10 +23,10 @@ export async function reconcile(
   snapshot: Snapshot,
   progress: Progress,
 ): Promise<number | undefined> {
-  const kept = inQuarantine(room);
+  const kept = await room.landing.quarantined();
   // Also what has landed since it was put there: a process may have ended, or the store failed it, before it was let go.
   const changed = [...snapshot.items.values()].filter((item) => kept.has(item.ubrn) || !isUnchanged(room, item));
-  const left = leftOf(room, service, list, snapshot);
+  const left = leftOf(room, service, list, snapshot, kept);
   const want = (ubrn: Ubrn) => wantedOf(room, ubrn, service.id, snapshot);
   const wanted = [...changed.map(({ ubrn }) => ubrn), ...left].map(want);
   const ordered = wanted.toSorted((a, b) => urgency(a) - urgency(b));
@@ -97,9 +97,6 @@ export async function bringSafely(room: IntakeRoom, wanted: Wanted): Promise<Bro
   }
 }
 
-const inQuarantine = ({ landing }: IntakeRoom): ReadonlySet<string> =>
-  new Set(landing.quarantined().map(({ ubrn }) => ubrn));
-
 /** I-10, without a read of the store. */
 function isUnchanged(room: IntakeRoom, item: WorklistItem): boolean {
   const known = room.landing.index.byUbrn(item.ubrn);
@@ -114,9 +111,14 @@ function isUnchanged(room: IntakeRoom, item: WorklistItem): boolean {
  * Referrals whose review rests on this list and that are on it no more; and those that left before they had been brought in
  * at all, as when e-RS did not answer for them in time (K1).
  */
-function leftOf(room: IntakeRoom, service: SiteService, list: WorklistName, snapshot: Snapshot): Ubrn[] {
+function leftOf(
+  room: IntakeRoom,
+  service: SiteService,
+  list: WorklistName,
+  snapshot: Snapshot,
+  kept: ReadonlySet<string>,
+): Ubrn[] {
   if (!room.lists.isComplete(service)) return [];
-  const kept = inQuarantine(room);
   const owed = [...room.seen.of(service)].filter(
     (ubrn) => !snapshot.items.has(ubrn) && room.landing.index.byUbrn(ubrn) === undefined && !kept.has(ubrn),
   );

@@ -41,8 +41,10 @@ export function createLanding(options: LandingOptions): Landing {
     },
     landUnreadable: (requestId, review) => landUnreadable(room, requestId, review),
     quarantine: (entry) => quarantine.put(entry),
-    release: (service, ubrn) => quarantine.release(ubrn, service),
-    quarantined: () => quarantine.entries(),
+    async quarantined() {
+      await quarantine.load();
+      return quarantine.ubrns();
+    },
     async load() {
       const loaded = await room.index.load(options.store);
       if (!loaded.ok) return loaded;

@@ -161,10 +161,8 @@ export interface Landing {
   ): Promise<UnreadableResult>;
   /** Keeps what cannot be landed, with an alert, until it lands. False: the store did not take it; try again. Source: K1, G-1 */
   quarantine(entry: Unlandable): Promise<boolean>;
-  /** Lets go of what an entry of this key was kept for: it landed, or is no longer there. */
-  release(service: string, ubrn: string): Promise<void>;
-  /** What is in quarantine. */
-  quarantined(): readonly { readonly service: string; readonly ubrn: string }[];
+  /** UBRNs of what is in quarantine, as the store says now; as it is known, where the store does not say. */
+  quarantined(): Promise<ReadonlySet<string>>;
   /** Reads what has landed and what is in quarantine; before it, little is known of either. */
   load(): Promise<StoreResult<void>>;
   /** What has landed, in brief, in memory. */

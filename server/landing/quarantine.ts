@@ -19,11 +19,14 @@ export class Quarantine {
     this.#log = log;
   }
 
-  /** Reads what is in quarantine, and raises its alerts again. */
+  /**
+   * Reads what is in quarantine, and raises its alerts again. What is known stays known: a write of the process before may
+   * have reached the store after this one had read it.
+   */
   async load(): Promise<boolean> {
     const records = await listRecords<QuarantineRecord>(this.#store, 'ers-quarantine');
     if (!records.ok) return false;
-    this.#keys = new Map();
+    this.#keys ??= new Map();
     for (const { data } of records.value) this.#note(data.ubrn, `${data.service}.${data.ubrn}`, data.service);
     return true;
   }
@@ -54,17 +57,14 @@ export class Quarantine {
     return written.ok || written.code === 'conflict';
   }
 
-  entries(): { service: string; ubrn: string }[] {
-    return [...(this.#keys ?? [])].flatMap(([ubrn, keys]) =>
-      [...keys].map((key) => ({ ubrn, service: key.slice(0, -ubrn.length - 1) })),
-    );
+  ubrns(): ReadonlySet<string> {
+    return new Set(this.#keys?.keys());
   }
 
-  /** The referral has landed: nothing is kept back any more. Without `service`: whichever list it was on. */
-  async release(ubrn: string, only?: string): Promise<void> {
+  /** The referral has landed: nothing is kept back any more, whichever list it was on. */
+  async release(ubrn: string): Promise<void> {
     if (this.#keys === undefined && !(await this.load())) return;
     for (const key of this.#keys?.get(ubrn) ?? []) {
-      if (only !== undefined && key !== `${only}.${ubrn}`) continue;
       const record = await readRecord<QuarantineRecord>(this.#store, 'ers-quarantine', key);
       if (!record.ok) return;
       if (record.value !== undefined) {
@@ -75,8 +75,10 @@ export class Quarantine {
       }
       this.#keys?.get(ubrn)?.delete(key);
       const service = key.slice(0, -ubrn.length - 1);
-      if (!this.entries().some((entry) => entry.service === service))
-        this.#alerts.clear('referral-quarantined', service);
+      const isLast = ![...(this.#keys?.values() ?? [])].some((keys) =>
+        [...keys].some((one) => one.startsWith(`${service}.`)),
+      );
+      if (isLast) this.#alerts.clear('referral-quarantined', service);
     }
     if (this.#keys?.get(ubrn)?.size === 0) this.#keys.delete(ubrn);
   }

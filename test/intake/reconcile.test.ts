@@ -293,7 +293,7 @@ describe('quarantine', () => {
     await ward.fault({ endpoint: 'A005', kind: 'status', status: 422, times: 1 });
     await ward.intake.runOnce();
     expect(ward.alerts()).toContain('referral-quarantined');
-    expect(ward.landing.quarantined()).toHaveLength(1);
+    expect([...(await ward.landing.quarantined())]).toHaveLength(1);
   });
 
   test('K1: one in quarantine is tried again at every poll, although the list says what it said', async () => {
@@ -304,7 +304,7 @@ describe('quarantine', () => {
     expect(await ward.all<Task>('Task')).toEqual([]);
     await ward.intake.runOnce();
     expect(await ward.all<Task>('Task')).toHaveLength(1);
-    expect(ward.landing.quarantined()).toEqual([]);
+    expect([...(await ward.landing.quarantined())]).toEqual([]);
   });
 
   test('K1: one that landed, and that the store would not let go of quarantine, leaves it with the next list', async () => {
@@ -326,7 +326,7 @@ describe('quarantine', () => {
     isRefusing = false;
     await ward.restart();
     await ward.intake.runOnce();
-    expect(ward.landing.quarantined()).toEqual([]);
+    expect([...(await ward.landing.quarantined())]).toEqual([]);
     expect(ward.alerts()).not.toContain('referral-quarantined');
   });
 
@@ -346,7 +346,7 @@ describe('quarantine', () => {
       await ward.intake.runOnce();
       expect(await ward.newCalls()).not.toContain('A005');
       for (let minutes = 0; minutes < 8; minutes += 1) {
-        expect(ward.landing.quarantined()).toEqual([]);
+        expect([...(await ward.landing.quarantined())]).toEqual([]);
         ward.advance(MINUTE);
         await ward.intake.runOnce();
       }
@@ -371,7 +371,7 @@ describe('quarantine', () => {
       }
     };
     await pass(4);
-    expect(ward.landing.quarantined()).toEqual([{ service: DIRECT, ubrn }]);
+    expect([...(await ward.landing.quarantined())]).toEqual([ubrn]);
     expect(ward.alerts()).toEqual(['referral-quarantined']);
     const asked = (await ward.newCalls()).filter((endpoint) => endpoint === 'A005').length;
     expect(asked).toBeGreaterThan(4);
@@ -379,7 +379,7 @@ describe('quarantine', () => {
     await ward.control('DELETE', 'faults');
     await pass(1.1);
     expect(await ward.tasksOf(ubrn)).toHaveLength(1);
-    expect(ward.landing.quarantined()).toEqual([]);
+    expect([...(await ward.landing.quarantined())]).toEqual([]);
     expect(ward.alerts()).toEqual([]);
   }, 30_000);
 
