@@ -32,7 +32,8 @@ import type { IntakeRoom } from './room.ts';
 //   7 ask whether a slot issue can be reviewed (A029): as after 6.
 //   8 land it with its review in one transaction, or close the review of one that e-RS shows no more, or keep it in
 //     quarantine with what e-RS said: the next start finds it unchanged, or looks at it again and changes nothing. A crash
-//     between landing and leaving quarantine: it is looked at by the next list, and leaves then.
+//     between landing and leaving quarantine: it is looked at by the next list, and leaves then. So does what a dead process
+//     puts there late.
 //   9 note that all on the list has been dealt with: nothing is left to be done.
 // Nothing is written to e-RS, so that every step may be done again.
 

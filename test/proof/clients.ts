@@ -13,7 +13,7 @@ import {
   withReviewStatus,
 } from '../../mappings/index.ts';
 import type { Intent } from './judge.ts';
-import type { Manner, MINOR, SPOILS } from './script.ts';
+import type { Manner, MINOR, MORE_SPOILS, SPOILS } from './script.ts';
 
 const BY_CODE: Readonly<Record<string, readonly [DecisionCode, ...DecisionCode[]]>> = {
   'review-booking': ['accept', 'reject', 'redirect', 'accept'],
@@ -159,8 +159,12 @@ export function touched(task: Task, how: (typeof MINOR)[number], token: string):
 }
 
 /** What only the engine may write, written by somebody else; `undefined`: the Task is deleted. */
-export function spoiled(task: Task, how: (typeof SPOILS)[number]): Task | undefined {
+export function spoiled(task: Task, how: (typeof SPOILS)[number] | (typeof MORE_SPOILS)[number]): Task | undefined {
   switch (how) {
+    case 'complete':
+      return { ...task, status: 'completed' };
+    case 'alter-note':
+      return { ...task, note: (task.note ?? []).map((one) => ({ ...one, text: 'something else' })) };
     case 'forge-accepted':
       return withReviewStatus(task, 'accepted');
     case 'forge-queued':

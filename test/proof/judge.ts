@@ -3,6 +3,7 @@ import type { Basic, DocumentReference, Resource, ServiceRequest, Task } from '@
 import {
   codingOf,
   type DecisionCode,
+  decisionOf,
   ersVersionOf,
   identifierOf,
   isFinal,
@@ -370,6 +371,8 @@ export class Judge {
       return;
     }
     const ownSuccess = inErs.decisions.some((truth) => truth === inErs.decisions.at(-1) && this.#isOf(truth, task));
+    if (isOpen(status) && task.status !== 'requested' && task.status !== 'received')
+      this.#fault('T-9', `a Task of ${ubrn} is ${status} at rest, and no worklist of clients finds it: ${task.status}`);
     if (isOpen(status)) {
       if (inErs.isReviewed) this.#fault('D3', `a Task of ${ubrn} is ${status} at rest, and e-RS has it decided`);
       return;
@@ -393,6 +396,12 @@ export class Judge {
     if (status === undefined || ubrn === undefined) return;
     const inErs = this.#ask(`referrals/${ubrn}`) as InErs;
     if (inErs.decisions === undefined) return;
+    const failed = decisionOf(task, 'failed-decision');
+    const isRecorded = inErs.decisions.some(
+      (truth) => failed !== undefined && isKind(truth, failed) && this.#isOf(truth, task) && !this.#lateness(truth),
+    );
+    if (isRecorded)
+      this.#fault('D3', `a Task of ${ubrn} says as ${status} that ${failed} failed, and e-RS has recorded it`);
     if (isFinal(status)) this.#isTrue(task, inErs, `written by process ${life.number}`);
     if (!isOpen(status)) return;
     const last = inErs.decisions.at(-1);
@@ -407,8 +416,11 @@ export class Judge {
   #isTrue(task: Task, inErs: InErs, when: string): void {
     const status = reviewStatusOf(task) ?? '';
     if (status === 'withdrawn') {
+      // It says that nobody can say, which is no claim.
+      const isUnknown = outputsOf(task, 'outcome-unknown').length > 0;
+      if (isUnknown) this.note('withdrawn with its outcome unknown');
       const last = inErs.decisions.at(-1);
-      if (last !== undefined && this.#isOf(last, task) && !this.#lateness(last))
+      if (!isUnknown && last !== undefined && this.#isOf(last, task) && !this.#lateness(last))
         this.#fault('D3', `a Task of ${inErs.ubrn} is withdrawn ${when}, and e-RS has recorded its decision`);
       return;
     }

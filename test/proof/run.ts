@@ -50,6 +50,15 @@ const SERVICES = {
   'slot-issue': '70104',
 } as const;
 
+/** What decides in e-RS itself, and of what. */
+const DECIDES_IN_ERS = new Map<string, 'booking' | 'triage'>([
+  ['accepted-in-ers', 'booking'],
+  ['rejected-in-ers', 'booking'],
+  ['redirected-in-ers', 'booking'],
+  ['triaged-in-ers', 'triage'],
+  ['returned-in-ers', 'triage'],
+]);
+
 /** All of one name: e-RS takes none twice, and it is the engine's to tell them apart. */
 const FILE = { title: 'form.txt', contentType: 'text/plain' } as const;
 
@@ -405,6 +414,13 @@ class World {
         if (id) this.#call('POST', `/fhir/R4/ServiceRequest/${id}/$ers-refresh`, {});
         break;
       }
+      case 'reopen': {
+        const task = await this.#someTask(step.on);
+        if (task === undefined) break;
+        this.#judge.meddled(task.id);
+        this.#call('POST', `/fhir/R4/Task/${task.id}/$ers-reopen`, {});
+        break;
+      }
       case 'poll': {
         const service = [...this.#inUse].toSorted()[step.service % this.#inUse.size];
         const body = { resourceType: 'Parameters', parameter: [{ name: 'service', valueString: service }] };
@@ -440,14 +456,18 @@ class World {
     const inErs = look();
     // What e-RS's own users can do: nobody decides twice, and each kind of referral in its way.
     const isTriage = inErs.state !== 'BOOKED';
-    const decides = event === 'accepted-in-ers' || event === 'rejected-in-ers' || event === 'triaged-in-ers';
-    if (decides && (inErs.isReviewed || isTriage !== (event === 'triaged-in-ers'))) return;
+    const decides = DECIDES_IN_ERS.get(event);
+    if (decides && (inErs.isReviewed || isTriage !== (decides === 'triage'))) return;
     if (inErs.state === 'CANCELLED_REFERRAL') return;
     if (event === 'rebooked' && !inErs.isReviewed) return;
-    const isShown = event === 'shown-on-worklists';
-    const more = event === 'pas-trouble' ? { trouble: trouble ?? 'silent' } : isShown ? { isHidden: false } : {};
-    const type = isShown ? 'hidden-from-worklists' : event;
-    const { status } = this.#simulator.control('POST', `referrals/${ubrn}/events`, { type, ...more });
+    const bookable = [SERVICES['booked-direct'], SERVICES['booked-indirect']].filter((one) => this.#inUse.has(one));
+    if (event === 'rebooked-elsewhere' && bookable.length === 0) return;
+    const change = {
+      'pas-trouble': { type: 'pas-trouble', trouble: trouble ?? 'silent' },
+      'shown-on-worklists': { type: 'hidden-from-worklists', isHidden: false },
+      'rebooked-elsewhere': { type: 'rebooked', service: bookable[on % bookable.length] },
+    }[event as string] ?? { type: event };
+    const { status } = this.#simulator.control('POST', `referrals/${ubrn}/events`, change);
     if (event === 'moved-to-another-provider' && status === 200) this.#judge.movedAway(ubrn ?? '');
     if (event === 'attachment-removed') this.#judge.files.tookOff(ubrn ?? '', inErs.attachments, look().attachments);
     this.#say(`e-RS: ${event} on ${ubrn} (${status})`);

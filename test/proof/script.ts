@@ -30,6 +30,9 @@ export const SPOILS = [
   'rewrite-decision',
 ] as const;
 
+/** What the dice of their own add ({@link withMore}): a Task that is done with, and an earlier note altered. */
+export const MORE_SPOILS = ['complete', 'alter-note'] as const;
+
 export const MINOR = ['claim', 'release', 'take-back', 'note', 'owner'] as const;
 export const DOORS = ['store', 'facade', 'facade-with-session'] as const;
 /** By `$ers-attach`, or as Binary and DocumentReference by a client of the store. */
@@ -51,6 +54,17 @@ export const EVENTS = [
   'hidden-from-worklists',
   'shown-on-worklists',
 ] as const;
+/** The same. `rebooked-elsewhere`: with any of the services that take bookings, whether or not it was reviewed. */
+export const MORE_EVENTS = [
+  'returned-in-ers',
+  'redirected-in-ers',
+  'appointment-cancelled-by-patient',
+  'appointment-cancelled-by-provider',
+  'did-not-attend',
+  'assessment-recorded',
+  'shortlist-changed',
+  'rebooked-elsewhere',
+] as const;
 /** Those that any step may strike; A020 is struck where a file goes ({@link withFiles}). */
 const ENDPOINTS = [
   'A004',
@@ -71,7 +85,12 @@ const STATUSES = [400, 401, 403, 404, 406, 408, 409, 412, 413, 415, 422, 423, 42
 /** One thing that happens, in plain data, so that a script can be printed and shortened. `afterMs`: time given to it. */
 export type Step = { readonly afterMs: number } & (
   | { readonly do: 'refer'; readonly kind: string; readonly priority: string; readonly attachments: number }
-  | { readonly do: 'happen'; readonly on: number; readonly event: (typeof EVENTS)[number]; readonly trouble?: string }
+  | {
+      readonly do: 'happen';
+      readonly on: number;
+      readonly event: (typeof EVENTS)[number] | (typeof MORE_EVENTS)[number];
+      readonly trouble?: string;
+    }
   | {
       readonly do: 'decide';
       readonly on: number;
@@ -90,7 +109,9 @@ export type Step = { readonly afterMs: number } & (
       readonly how: (typeof MINOR)[number];
       readonly door: (typeof DOORS)[number];
     }
-  | { readonly do: 'spoil'; readonly on: number; readonly how: (typeof SPOILS)[number] }
+  | { readonly do: 'spoil'; readonly on: number; readonly how: (typeof SPOILS)[number] | (typeof MORE_SPOILS)[number] }
+  /** An operator wants a decision back that is stuck. */
+  | { readonly do: 'reopen'; readonly on: number }
   | { readonly do: 'fault'; readonly fault: Readonly<Record<string, unknown>> }
   | { readonly do: 'store-trouble'; readonly trouble: Trouble; readonly times: number }
   | {
@@ -123,11 +144,26 @@ export function scriptOf(seed: number, mix: Mix = WHOLE): Step[] {
   const referrals = dice.integer(2, 5);
   const opening = Array.from({ length: referrals }, (): Step => ({ ...refer(dice), afterMs: 0 }));
   const steps = Array.from({ length: mix.steps - referrals }, () => step(dice, mix));
-  return withFiles([...opening, { do: 'clear', afterMs: 20_000 }, ...steps], createDice(seed, FILE_STREAM), mix);
+  const life = withMore(steps, createDice(seed, MORE_STREAM));
+  return withFiles([...opening, { do: 'clear', afterMs: 20_000 }, ...life], createDice(seed, FILE_STREAM), mix);
 }
 
 /** Of dice of their own: what else a seed means stays as it was. */
 const FILE_STREAM = 2;
+const MORE_STREAM = 3;
+
+/** What else happens in between. */
+const withMore = (steps: readonly Step[], dice: Dice): Step[] =>
+  steps.flatMap((one): Step[] => {
+    if (!dice.chance(0.15)) return [one];
+    const on = dice.integer(0, 999);
+    const make = dice.weighted<() => Step>([
+      [6, () => ({ do: 'happen', on, event: dice.pick(MORE_EVENTS), afterMs: someTime(dice) })],
+      [3, () => ({ do: 'reopen', on, afterMs: someTime(dice) })],
+      [1, () => ({ do: 'spoil', on, how: dice.pick(MORE_SPOILS), afterMs: someTime(dice) })],
+    ]);
+    return [make(), one];
+  });
 
 /** Some decisions take a file along, and some files meet a fault on their way. */
 const withFiles = (steps: readonly Step[], dice: Dice, mix: Mix): Step[] =>
