@@ -64,7 +64,8 @@ import { writeStep } from './write.ts';
 //     found again, and gone on with.
 //   5b write what was repaired on the Task: the same.
 //   5c read e-RS, land it, and write what that means in the same transaction (settle.ts): recorded, queued, to be sent once
-//     more, unknowable, given back or in conflict. Before it nothing was written, and it is repeated after a crash.
+//     more, unknowable, given back or in conflict. Where e-RS refuses to show it, that is noted on the record for the account.
+//     Before it nothing was written, and it is repeated after a crash.
 
 /** Brings a decision one step further. Runs in the referral's turn. */
 export async function deliver(

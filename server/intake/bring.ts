@@ -42,7 +42,7 @@ export type Brought =
   | { readonly kind: 'landed'; readonly serviceRequestId: string; readonly changed: boolean }
   /** It is in quarantine with an alert, or its review was closed because e-RS no longer shows it (K1). */
   | { readonly kind: 'settled'; readonly code: Code }
-  /** e-RS does not show it now, and nothing was written: who asked knows when to ask again. */
+  /** e-RS does not show it now, or does not say what may be done about it: who asked knows when to ask again. */
   | { readonly kind: 'refused'; readonly code: Code }
   /** Nothing was written; it is tried again. */
   | { readonly kind: 'again'; readonly code: Code; readonly afterMs: number };
@@ -141,6 +141,7 @@ async function bringOne(room: IntakeRoom, wanted: Wanted, onFacts: (facts: Refer
     ...(wanted.listing === undefined ? {} : { polledAt: wanted.listing.polledAt }),
     files,
     ...(summary === undefined ? {} : { summary }),
+    ...(reviewable.kind === 'refused' ? { isOpen: true } : {}),
     review: (situation) =>
       writesOf(
         planReview({
@@ -162,7 +163,7 @@ async function bringOne(room: IntakeRoom, wanted: Wanted, onFacts: (facts: Refer
       correlationId: context.correlationId,
     });
   // It is in the store, and what may be done about it is asked again.
-  if (reviewable.kind === 'again') return reviewable;
+  if (reviewable.kind === 'refused') return reviewable;
   return { kind: 'landed', serviceRequestId, changed: landed.changed };
 }
 
@@ -196,7 +197,7 @@ async function readReferral(room: IntakeRoom, ubrn: Ubrn, context: ErsContext): 
 type Reviewable =
   | { readonly kind: 'not-asked' }
   | { readonly kind: 'said'; readonly isReviewable: boolean }
-  | Extract<Brought, { kind: 'again' }>;
+  | Extract<Brought, { kind: 'refused' }>;
 
 /** T-10: only A029 tells whether a slot issue can be triaged. */
 async function askReviewable(
@@ -210,7 +211,7 @@ async function askReviewable(
   const actions = await room.ers.fetchAvailableActions(ubrn, version, context);
   if (actions.kind === 'ok') return { kind: 'said', isReviewable: actions.value.includes('RECORD_REVIEW_OUTCOME') };
   if (actions.kind === 'refused') return { kind: 'said', isReviewable: false };
-  return { kind: 'again', code: actions.code, afterMs: actions.afterMs };
+  return { kind: 'refused', code: actions.code };
 }
 
 /** e-RS does not show the referral: a known one moved away or is hidden (M-153, M-154); an unknown one is quarantined. */

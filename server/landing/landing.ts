@@ -100,6 +100,8 @@ export interface LandInput {
   readonly polledAt?: string;
   readonly files?: ReadonlyMap<string, FetchedFile>;
   readonly summary?: FetchedSummary;
+  /** Something that the review rests on is not known yet: the lists are looked at again, whatever they say. */
+  readonly isOpen?: boolean;
   readonly review: (situation: LandingSituation) => ReviewWrites;
 }
 

@@ -23,7 +23,7 @@ export function nextSync(of: {
   const { facts } = referral;
   const listed = isPostponed(review, input.items) ? undefined : input.items;
   const items = isNewsNext(input, written.record?.data, review) ? [] : (listed ?? sync?.items ?? []);
-  const isUnderWay = review?.decision !== undefined && review.ended === undefined;
+  const isUnderWay = input.isOpen || (review?.decision !== undefined && review.ended === undefined);
   const terminal = judge.isTerminal(facts);
   const recheckAt = items.length > 0 || terminal ? undefined : later(now, recheckMs(facts, now));
   const state = facts.state ?? facts.stateCoding?.code;

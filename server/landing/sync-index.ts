@@ -18,7 +18,10 @@ export interface SyncSummary {
   readonly lastReadAt: string;
   /** Where it is listed, and a hash of what each list said of it. */
   readonly items: readonly { readonly list: WorklistItem['list']; readonly service: string; readonly hash: string }[];
-  /** A decision was under way when it was last landed: whatever a complete list says of it is looked at (4.5). */
+  /**
+   * When it was last landed a decision was under way, or A029 had not answered: whatever a complete list says of it is looked at
+   * (4.5, T-10).
+   */
   readonly isUnderWay: boolean;
   /** UBRNs that it names as related. */
   readonly related: readonly string[];

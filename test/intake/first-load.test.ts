@@ -1,6 +1,7 @@
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, test } from '@jest/globals';
 import type { DocumentReference, ServiceRequest, Task } from '@medplum/fhirtypes';
+import { availableDecisionsOf, taskCodeOf } from '../../mappings/index.ts';
 import { DIRECT, MINUTE, SLOTLESS, startWard } from './ward.ts';
 
 const isRead = (endpoint: string) => ['A005', 'A007', 'A042'].includes(endpoint);
@@ -112,6 +113,27 @@ describe('a first load', () => {
     ward.advance(2 * 60 * MINUTE);
     await ward.intake.runOnce();
     expect((await ward.newCalls()).filter((endpoint) => endpoint === 'A005')).toHaveLength(1);
+  }, 30_000);
+
+  test('T-10: a slot issue for which A029 does not answer is in the store, and is asked about again until it offers its decisions', async () => {
+    await using ward = await startWard({ services: [SLOTLESS], pollsPerDay: 2 });
+    const ubrn = await ward.create({ kind: 'slot-issue', service: SLOTLESS });
+    await ward.fault({ endpoint: 'A029', kind: 'status', status: 503, times: 2 });
+    for (const _ of ward.simulator.services.find(({ id }) => id === SLOTLESS)?.lists ?? []) await ward.intake.runOnce();
+    const codeAndOffer = async () =>
+      (await ward.tasksOf(ubrn)).map((task) => [taskCodeOf(task), availableDecisionsOf(task)]);
+    expect(await codeAndOffer()).toEqual([['resolve-slot-issue', []]]);
+    // Minutes later, also by a process that has just started; no poll is spent on it.
+    await ward.restart();
+    for (const minutes of [3, 5]) {
+      ward.advance(minutes * MINUTE);
+      await ward.intake.runOnce();
+    }
+    expect(await codeAndOffer()).toEqual([['review-slot-issue', ['accept-book-later', 'return-with-advice']]]);
+    expect((await ward.newCalls()).filter((endpoint) => endpoint === 'A008')).toHaveLength(2);
+    ward.advance(60 * MINUTE);
+    await ward.intake.runOnce();
+    expect(await ward.newCalls()).not.toContain('A005');
   }, 30_000);
 
   test('I-12 K4: a change at e-RS is taken over at the next poll, and its version only rises', async () => {

@@ -86,6 +86,7 @@ function ofDecision({ decision, deciding }: DispatchRecord, audit: AuditEvent | 
       attempt?.outcome === 'unknown' && decision?.doubtedAt !== attempt.startedAt && !decision?.isUnknowable;
     return isUnheard ? 'dispatch 5a: an attempt unheard is witnessed' : 'dispatch 4: what the answer means';
   }
+  if (attempt?.outcome === 'unknown' && decision?.hiddenSince) return 'dispatch 5c: e-RS hides it, noted';
   if (attempt?.outcome === 'unknown')
     return attempt.isWitnessed ? 'dispatch 5b: repaired' : 'dispatch 2: the attempt is marked';
   if (isNamed) return 'dispatch 1a: a file is named';
