@@ -222,11 +222,13 @@ function planUnknowable(situation: ReviewSituation, latest: Episode, decision: Q
       : none('outcome-unknown');
   }
   // An accept is inferred of the very appointment that was accepted: another one, or another service's, is asked for by itself.
+  // And of what was decided on: where that has changed, it may have done so before the attempt, which then met a conflict.
   const { reviewed } = latest.record;
   const isAsReviewed =
     facts.state === 'BOOKED' &&
     facts.service?.id === reviewed.service &&
-    appointmentKeyOf(facts) === reviewed.appointment;
+    appointmentKeyOf(facts) === reviewed.appointment &&
+    seenNow(situation, latest).isSame;
   if (!isAccept || !isAsReviewed) return close(situation, latest, LEFT_WORKLIST);
   // It left its list for another reason: what an accept makes of a referral has another version (4.5).
   if (isShownUnrecorded(decision, facts))

@@ -422,6 +422,7 @@ describe('an outcome that reading cannot tell (4.5, D2)', () => {
   test.each<[string, Changes]>([
     ['another service', { service: '11003' }],
     ['another appointment', { appointment: 'appointment-2' }],
+    ['other content', { content: 'new' }],
   ])(
     '4.5 D3: gone from the list, and e-RS shows %s: nobody can say whether the accept was recorded, and it is not inferred',
     (_, changes) => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { refusal } from '../ers-refusal.ts';
-import { broken, decision, referral } from './lives.ts';
+import { broken, decision, inLives, referral, SEEDS } from './lives.ts';
 import { run } from './run.ts';
 import type { Step } from './script.ts';
 
@@ -59,12 +59,18 @@ describe('what the proof has found', () => {
         { do: 'refresh', on: 1, afterMs: 60_000 },
         meddling,
       ];
-      const { violations, trace, notes } = await run(2, script, { isTraced: true });
-      const opened = trace.filter((line) => /: (requested|received), (decision-invalid|under-review)/.test(line));
-      expect([meddling, violations, opened]).toEqual([meddling, [], []]);
-      expect(notes.get('ended returned-with-advice')).toBe(1);
+      let isMet = false;
+      for (const seed of SEEDS) {
+        const { violations, trace, notes } = await run(seed, script, { isTraced: true });
+        const opened = trace.filter((line) => /: (requested|received), (decision-invalid|under-review)/.test(line));
+        const isInTime = notes.has('ended returned-with-advice');
+        // With other chance it was taken back before it left.
+        expect([meddling, violations, isInTime ? opened : []]).toEqual([meddling, [], []]);
+        isMet ||= isInTime;
+      }
+      expect(isMet).toBe(true);
     }
-  }, 30_000);
+  }, 60_000);
 
   test('4.5 D3: an accept that e-RS did not record is never inferred from a referral that left its list for another reason', async () => {
     const answers = (status: number, times: number, more = {}): Step => ({
@@ -123,13 +129,13 @@ describe('what the proof has found', () => {
         'an accept that a 503 hid, then its appointment moves',
         [signedIn, referral('booked-direct'), later, lies('A013'), { ...decision(0), afterMs: 5_000 }],
         [happen('appointment-moved'), refresh(1, 30_000)],
-        'ended accepted',
+        'withdrawn with its outcome unknown',
       ],
       [
         'an accept that a dead process had on the wire, then its appointment moves',
         [...both, slow('A013'), { ...decision(0), on: 1, afterMs: 5_000 }, ...dies, refresh(2, 180_000)],
         [happen('appointment-moved'), refresh(1, 30_000)],
-        'ended accepted',
+        'withdrawn with its outcome unknown',
       ],
       [
         'a triage outcome that a 503 hid, then the referral moves away',
@@ -149,8 +155,7 @@ describe('what the proof has found', () => {
     ] satisfies [string, Step[], Step[], string][])(
       'D3 4.5: %s: it is neither opened nor closed as if e-RS had not',
       async (_, before, after, end) => {
-        const { violations, notes } = await run(14, [...before, ...after]);
-        expect([violations, notes.get(end)]).toEqual([[], 1]);
+        expect(await inLives([...before, ...after], end)).toEqual({ violations: [], isMet: true });
       },
       30_000,
     );
@@ -272,5 +277,22 @@ describe('what the proof has found', () => {
       const script: Step[] = [{ do: 'session', is: 'in', afterMs: 0 }, referral('booked-direct'), later, ...steps];
       expect(await broken(4, script, nobodyTells)).toEqual([]);
     }
+  }, 30_000);
+
+  test('4.5 D3: an accept is not inferred of a referral that changed before it was sent and then left its list (seed 3000321)', async () => {
+    const cut = { endpoint: 'A013', kind: 'reset', times: 1, after: 0 };
+    const script: Step[] = [
+      { do: 'session', is: 'in', afterMs: 0 },
+      referral('booked-direct'),
+      later,
+      { do: 'fault', fault: cut, afterMs: 0 },
+      { do: 'happen', on: 0, event: 'clinical-information-updated', afterMs: 0 },
+      { do: 'happen', on: 0, event: 'hidden-from-worklists', afterMs: 0 },
+      { ...decision(0), afterMs: 700 },
+    ];
+    expect(await inLives(script, 'withdrawn with its outcome unknown', { deafness: 0 })).toEqual({
+      violations: [],
+      isMet: true,
+    });
   }, 30_000);
 });

@@ -32,3 +32,18 @@ export const DECISIONS = [
   ['accept, book later', 'triage', 0, 'A028', 'accepted-book-later'],
   ['return with advice', 'triage', 1, 'A028', 'returned-with-advice'],
 ] as const;
+
+/** What chance does beside a script: enough lives that each situation comes about in one of them. */
+export const SEEDS = Array.from({ length: 16 }, (_, index) => index + 1);
+
+/** Lives one script with other chance beside it; `isMet`: what the script is about came about in one of them. */
+export async function inLives(script: readonly Step[], note: string, options?: RunOptions) {
+  const violations: string[] = [];
+  let isMet = false;
+  for (const seed of SEEDS) {
+    const verdict = await run(seed, script, options);
+    violations.push(...verdict.violations.map((violation) => `${seed}: ${violation}`));
+    isMet ||= verdict.notes.has(note);
+  }
+  return { violations, isMet };
+}

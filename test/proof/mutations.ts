@@ -226,6 +226,14 @@ export const MUTATIONS: readonly Mutation[] = [
     'test/decisions/plan-review',
   ),
   one(
+    'an accept is inferred of what was decided on, not of what has changed (4.5, D3)',
+    'server/decisions/plan-review.ts',
+    'appointmentKeyOf(facts) === reviewed.appointment &&\n    seenNow(situation, latest).isSame;',
+    'appointmentKeyOf(facts) === reviewed.appointment;',
+    'test/decisions/plan-review',
+    FOUND,
+  ),
+  one(
     'a decision that e-RS may have recorded is not shown as failed (D3, 4.5)',
     'server/decisions/delivery.ts',
     'if (!decision.wasUnknown || isShownUnrecorded(decision, facts)) return false;',
