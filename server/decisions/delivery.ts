@@ -277,7 +277,10 @@ export function afterReread(
 ): DeliveryStep {
   const { now } = situation;
   const isSame = fingerprintOf(facts, record.reviewed.requestContextStatus) === record.sendable.fingerprint;
-  const isSameVersion = facts.version === (decision.lastAttempt?.version ?? record.sendable.version);
+  // An accept leaves no trace but the version: whichever attempt of it is in doubt, it was recorded at none of those since the first.
+  const first = decision.code === 'accept' && !isInDoubt(decision) ? decision.doubtedVersion : undefined;
+  const isSameVersion = facts.version === (first ?? decision.lastAttempt?.version ?? record.sendable.version);
+  const mayNotResend = why === 'conflict' && (decision.resendUsed || policy.conflictResend === 'never');
   const resend: DeliveryStep = { kind: 'send', version: facts.version };
   if (why === 'unknown' || decision.wasUnknown) {
     if (showsOutcome(decision, facts)) return { kind: 'recorded' };
@@ -297,6 +300,7 @@ export function afterReread(
     if (isSameVersion || (isSame && decision.code !== 'accept')) {
       if (plus(decision.queuedAt, policy.authorisationTimeoutMs) <= now)
         return onceAtRest(decision, now, policy) ?? { kind: 'expired' };
+      if (!isSameVersion && mayNotResend) return onceAtRest(decision, now, policy) ?? { kind: 'conflict' };
       return isSameVersion || isExhausted(decision, now, policy) ? again(decision, 0, situation, policy) : resend;
     }
     // An accept leaves no trace: one probe may tell, then only the worklist can.
@@ -307,7 +311,7 @@ export function afterReread(
   }
   if (why === 'locked' && isSameVersion) return again(decision, 0, situation, policy);
   if (!isSame) return { kind: 'conflict' };
-  if (why === 'conflict' && (decision.resendUsed || policy.conflictResend === 'never')) return { kind: 'conflict' };
+  if (mayNotResend) return { kind: 'conflict' };
   return resend;
 }
 

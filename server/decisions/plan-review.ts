@@ -25,7 +25,7 @@ import {
   type QueuedDecision,
   showsOutcome,
 } from './delivery.ts';
-import { appointmentKeyOf, fingerprintOf } from './fingerprint.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import { REVIEW_MACHINE } from './machine.ts';
 import { invalid, recorded } from './outcomes.ts';
 import { decisionProvenance } from './provenance.ts';
@@ -136,10 +136,10 @@ function planNext(situation: ReviewSituation, latest: Episode): ReviewPlan {
 }
 
 const asksAnew = (was: DispatchRecord['reviewed'], is: DispatchRecord['reviewed']): boolean =>
-  (is.requestContextStatus !== undefined && is.requestContextStatus !== 'NEVER_REVIEWED') ||
-  was.appointment !== is.appointment ||
-  was.service !== is.service ||
-  was.referralType !== is.referralType;
+  (is.requestContextStatus !== undefined && is.requestContextStatus !== 'NEVER_REVIEWED') || isOther(was, is);
+
+const isOther = (was: DispatchRecord['reviewed'], is: DispatchRecord['reviewed']): boolean =>
+  was.appointment !== is.appointment || was.service !== is.service || was.referralType !== is.referralType;
 
 const episodeOf = (task: Task): number => parseTaskKey(identifierOf(task, SYSTEM.reviewTask) ?? '')?.episode ?? 1;
 
@@ -226,8 +226,7 @@ function planUnknowable(situation: ReviewSituation, latest: Episode, decision: Q
   const { reviewed } = latest.record;
   const isAsReviewed =
     facts.state === 'BOOKED' &&
-    facts.service?.id === reviewed.service &&
-    appointmentKeyOf(facts) === reviewed.appointment &&
+    !isOther(reviewed, reviewedOf(facts, undefined, reviewed)) &&
     seenNow(situation, latest).isSame;
   if (!isAccept || !isAsReviewed) return close(situation, latest, LEFT_WORKLIST);
   // It left its list for another reason: what an accept makes of a referral has another version (4.5).
@@ -308,7 +307,10 @@ function conflict(situation: ReviewSituation, latest: Episode, review: Review | 
   const sent = decision?.lastAttempt?.version ?? record.sendable.version;
   const reviewed = review?.reviewed ?? reviewedOf(facts, undefined, record.reviewed);
   // What a list asks for as it did has not been accepted; what it asks for anew may have been, before (4.6).
-  const isAskedAnew = decision?.code !== 'accept' || asksAnew(record.reviewed, reviewed);
+  const isAskedAnew =
+    decision?.code !== 'accept' ||
+    record.reviewed.requestContextStatus !== reviewed.requestContextStatus ||
+    isOther(record.reviewed, reviewed);
   const isDoubtful = decision !== undefined && isAskedAnew && mayBeRecorded(latest.record, decision, facts);
   const task = reopened(versioned(base, facts.version), offered, {
     ...conflictFailure({ sent, current: facts.version }, decision?.lastAttempt?.correlationId, isDoubtful),

@@ -89,14 +89,20 @@ export function givenReason(task: Task): CodeableConcept | undefined {
   return isLeftover ? undefined : task.statusReason;
 }
 
+const codesOf = (reason: CodeableConcept | undefined) => reason?.coding?.map(({ system, code }) => [system, code]);
+
 const REASON = 'Task.statusReason';
 const OUTPUT = 'Task.output';
 
 /** The parts of a decision, besides its status and note, that an update adds to those which the Task had; a leftover is none to be added. */
 export function partsAdded(before: Task, after: Task): readonly string[] {
-  const { statusReason } = after;
+  // Of a leftover a client's library may drop the text: its codes are what was there.
+  const isReasonAdded =
+    givenReason(after) === undefined
+      ? !isSameJson(codesOf(after.statusReason), codesOf(before.statusReason)) && after.statusReason !== undefined
+      : !isSameJson(after.statusReason, before.statusReason);
   return [
-    ...(statusReason !== undefined && !isSameJson(statusReason, before.statusReason) ? [REASON] : []),
+    ...(isReasonAdded ? [REASON] : []),
     ...(isAdded(clientOutputs(before), clientOutputs(after)) ? [OUTPUT] : []),
   ];
 }

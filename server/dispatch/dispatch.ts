@@ -12,7 +12,7 @@ import { createPeople } from './people.ts';
 import { reopen } from './reopen.ts';
 import type { DispatchOptions, DispatchRoom } from './room.ts';
 import { decisionIdOf, openSession, Sessions } from './sessions.ts';
-import { type Signing, signAndSend, waitingOn } from './sign-and-send.ts';
+import { isGivenBack, type Signing, signAndSend, waitingOn } from './sign-and-send.ts';
 import { findWaiting } from './waiting.ts';
 import { writeStep } from './write.ts';
 
@@ -288,8 +288,8 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       const after = await loadReview(store, taskId, reviews.keyOf(taskId));
       if (!after.ok) return { ok: false, code: 'store-unavailable' };
       if (after.value === undefined) return { ok: false, code: 'resource-not-found' };
-      const { ended, decision } = after.value.record.data;
-      if (ended?.recorded) return { ok: true, value: undefined };
+      const { ended, decision, baseline } = after.value.record.data;
+      if (ended?.recorded || (decision === undefined && isGivenBack(baseline))) return { ok: true, value: undefined };
       // It was taken back meanwhile; what waits there now is another decision.
       if (decision === undefined || decisionIdOf(decision) !== id) return { ok: false, code: 'decision-not-available' };
       const whyNot = sessions.whyNot(taskId, id);

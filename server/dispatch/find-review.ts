@@ -29,7 +29,8 @@ export async function findReview(
   remember(review);
   const record = review.record.data;
   // Mostly nobody wrote on it, and the rules need not be read to know that: a sweep looks at thousands.
-  if (record.decision === undefined && review.task !== undefined && isSame(review.task, record.baseline)) {
+  const isAtRest = record.decision === undefined && record.deciding === undefined;
+  if (isAtRest && review.task !== undefined && isSame(review.task, record.baseline)) {
     // What an older version let clients write before they decided must not be stuck there: it comes with the decision.
     const task = record.ended === undefined ? withoutParts(record.baseline) : record.baseline;
     const isDirty = task !== record.baseline;

@@ -32,7 +32,7 @@ export async function cameInOneUpdate(store: Store, task: Stored<Task>, baseline
   const before = versions.findIndex((version) => !isSameJson(decisionIn(version), decisionIn(task)));
   const [earlier, deciding] = [versions[before], versions[before - 1]];
   if (earlier === undefined || deciding === undefined)
-    return said(added.length > 0 ? [NOTE_OF_ANOTHER_UPDATE] : [partOfAnotherUpdate('Task.statusReason')]);
+    return said([added.length > 0 ? NOTE_OF_ANOTHER_UPDATE : UNTOLD]);
   const parts = new Set([...partsKept(earlier, deciding), ...(hasSameOutputs(deciding, task) ? [] : ['Task.output'])]);
   return said([
     ...(isSameJson(notesAdded(earlier, deciding), added) ? [] : [NOTE_OF_ANOTHER_UPDATE]),
@@ -50,4 +50,11 @@ const NOTE_OF_ANOTHER_UPDATE: DecisionIssue = {
   code: 'comment-ambiguous',
   expression: 'Task.note',
   text: 'A note was added before or after the deciding update: decide again, with the comment in that update.',
+};
+
+/** Where the store keeps no versions nobody can tell what a bare status meant. */
+const UNTOLD: DecisionIssue = {
+  code: 'decision-incomplete',
+  expression: 'Task',
+  text: 'Nobody can tell whether its reason and outputs came with the status: the store keeps no earlier version of this Task.',
 };

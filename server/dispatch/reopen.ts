@@ -3,6 +3,7 @@ import { isKnownNotApplied, reopenedByOperator } from '../decisions/index.ts';
 import type { InHand } from './next.ts';
 import type { DispatchRoom } from './room.ts';
 import { readAndSettle } from './settle.ts';
+import { unwitnessed, witnessUnheard } from './unheard.ts';
 import { writeStep } from './write.ts';
 
 /** A review as it is found now, with what others wrote on it taken over. Undefined: no review of ours. */
@@ -44,6 +45,11 @@ export async function reopen(options: DispatchRoom, find: Find): Promise<EngineA
       const isUnread = !decision.isUnknowable && decision.lastAttempt?.outcome === 'unknown';
       return { ok: false, code: isUnread ? 'ers-unavailable' : 'outcome-unknown' };
     } else {
+      const unheard = unwitnessed(decision);
+      if (unheard !== undefined) {
+        await witnessUnheard(options, found.value, decision, unheard);
+        continue;
+      }
       const { isRead } = await readAndSettle(options, review, decision, 'unknown');
       if (!isRead) return { ok: false, code: decision.isUnknowable ? 'outcome-unknown' : 'ers-unavailable' };
       hasRead = true;

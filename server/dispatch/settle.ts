@@ -142,7 +142,7 @@ export async function readAndSettle(
     review: (situation) => {
       const settled = settledWrites(options, situation, review, decision, why);
       step = settled.step;
-      return asShown(settled.writes, situation.latest?.record);
+      return settled.writes;
     },
   });
   if (landed.kind !== 'landed') return { isRead: false, next: later(UNSETTLED_MS) };
@@ -177,14 +177,6 @@ async function noteHidden({ store, clock }: DispatchRoom, { key, record }: Revie
   if (decision === undefined || decision.hiddenSince !== undefined) return;
   const hidden = { ...decision, hiddenSince: clock.now().toISOString() };
   await writeRecord(store, 'ers-dispatch', key, { ...record.data, decision: hidden }, record);
-}
-
-/** e-RS shows the referral again: its record says so, whatever else is written of it. */
-function asShown(writes: ReviewWrites, latest: DispatchRecord | undefined): ReviewWrites {
-  const record = writes.record ?? latest;
-  if (record?.decision?.hiddenSince === undefined) return writes;
-  const { hiddenSince: _, ...decision } = record.decision;
-  return { ...writes, record: { ...record, decision } };
 }
 
 /**

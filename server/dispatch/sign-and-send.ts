@@ -1,3 +1,4 @@
+import type { Task } from '@medplum/fhirtypes';
 import { reviewStatusOf } from '../../mappings/index.ts';
 import type { Clock, DispatchRecord, EngineAnswer, SignedDecision, SigningWish, Store } from '../core/index.ts';
 import { loadReview } from '../reviews/index.ts';
@@ -113,6 +114,10 @@ async function sendOne(
   }
 }
 
+/** Whether a Task without a decision says what became of one: nobody has taken it back. */
+export const isGivenBack = (baseline: Task): boolean =>
+  reviewStatusOf(baseline) !== 'under-review' && reviewStatusOf(baseline) !== 'awaiting-review';
+
 /** What has become of a decision, by its record. */
 function becameOf(
   taskId: string,
@@ -123,8 +128,7 @@ function becameOf(
   if (ended?.recorded) return { taskId, outcome: 'sent' };
   if (ended !== undefined) return { taskId, outcome: 'not-waiting', code: 'task-closed' };
   if (decision === undefined) {
-    const isGivenBack = reviewStatusOf(baseline) !== 'under-review' && reviewStatusOf(baseline) !== 'awaiting-review';
-    return isGivenBack
+    return isGivenBack(baseline)
       ? { taskId, outcome: 'given-back' }
       : { taskId, outcome: 'not-waiting', code: 'decision-not-available' };
   }

@@ -39,6 +39,8 @@ export function takeOver(
   const nothing: TakenOver = { repaired: [], refused: [] };
   switch (assessment.kind) {
     case 'unchanged':
+      // What the facade noted of a decision that is no more is not the next one's.
+      if (deciding !== undefined && forged.length === 0) return { ...nothing, step: { task: baseline, record } };
       return forged.length === 0 ? nothing : { step: { task: baseline, record }, repaired: forged, refused: [] };
     case 'annotated':
       return {

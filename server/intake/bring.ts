@@ -42,7 +42,7 @@ export type Brought =
   | { readonly kind: 'landed'; readonly serviceRequestId: string; readonly changed: boolean }
   /** It is in quarantine with an alert, or its review was closed because e-RS no longer shows it (K1). */
   | { readonly kind: 'settled'; readonly code: Code }
-  /** e-RS does not show it now, or does not say what may be done about it: who asked knows when to ask again. */
+  /** e-RS does not show it now, and nothing was written: who asked knows when to ask again. */
   | { readonly kind: 'refused'; readonly code: Code }
   /** Nothing was written; it is tried again. */
   | { readonly kind: 'again'; readonly code: Code; readonly afterMs: number };
@@ -141,7 +141,7 @@ async function bringOne(room: IntakeRoom, wanted: Wanted, onFacts: (facts: Refer
     ...(wanted.listing === undefined ? {} : { polledAt: wanted.listing.polledAt }),
     files,
     ...(summary === undefined ? {} : { summary }),
-    ...(reviewable.kind === 'refused' ? { isOpen: true } : {}),
+    ...(reviewable.kind === 'silent' ? { isUnasked: true } : {}),
     review: (situation) =>
       writesOf(
         planReview({
@@ -162,8 +162,6 @@ async function bringOne(room: IntakeRoom, wanted: Wanted, onFacts: (facts: Refer
       version: facts.version,
       correlationId: context.correlationId,
     });
-  // It is in the store, and what may be done about it is asked again.
-  if (reviewable.kind === 'refused') return reviewable;
   return { kind: 'landed', serviceRequestId, changed: landed.changed };
 }
 
@@ -197,7 +195,7 @@ async function readReferral(room: IntakeRoom, ubrn: Ubrn, context: ErsContext): 
 type Reviewable =
   | { readonly kind: 'not-asked' }
   | { readonly kind: 'said'; readonly isReviewable: boolean }
-  | Extract<Brought, { kind: 'refused' }>;
+  | { readonly kind: 'silent' };
 
 /** T-10: only A029 tells whether a slot issue can be triaged. */
 async function askReviewable(
@@ -208,10 +206,13 @@ async function askReviewable(
 ): Promise<Reviewable> {
   const { ubrn } = wanted;
   if (!itemsOf(wanted)?.some(({ list }) => list === 'APPOINTMENT_SLOT_ISSUES')) return { kind: 'not-asked' };
+  if (room.unasked.leftMs(ubrn) > 0) return { kind: 'silent' };
   const actions = await room.ers.fetchAvailableActions(ubrn, version, context);
+  if (actions.kind === 'ok' || actions.kind === 'refused') room.unasked.end(ubrn);
+  else room.unasked.extend(ubrn);
   if (actions.kind === 'ok') return { kind: 'said', isReviewable: actions.value.includes('RECORD_REVIEW_OUTCOME') };
   if (actions.kind === 'refused') return { kind: 'said', isReviewable: false };
-  return { kind: 'refused', code: actions.code };
+  return { kind: 'silent' };
 }
 
 /** e-RS does not show the referral: a known one moved away or is hidden (M-153, M-154); an unknown one is quarantined. */

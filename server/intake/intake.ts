@@ -67,6 +67,7 @@ export function createIntake(options: IntakeOptions): Intake {
     seen: new Seen(),
     spent: new Set(),
     refused: new Waits(clock),
+    unasked: new Waits(clock),
     signal: closing.signal,
   };
   let unfinished: Unfinished[] = [];

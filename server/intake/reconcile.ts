@@ -43,7 +43,11 @@ export async function reconcile(
     if (room.signal.aborted) return tryAgainIn(0);
     progress.advance(key);
     if (brought?.kind === 'refused') room.refused.extend(ubrn);
-    else if (brought?.kind === 'landed' || brought?.kind === 'settled') return room.refused.end(ubrn);
+    else if (brought?.kind === 'landed' || brought?.kind === 'settled') {
+      room.refused.end(ubrn);
+      const unaskedMs = room.unasked.leftMs(ubrn);
+      return unaskedMs > 0 ? tryAgainIn(unaskedMs) : undefined;
+    }
     tryAgainIn(room.refused.leftMs(ubrn));
   });
   return againMs;

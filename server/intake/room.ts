@@ -38,6 +38,8 @@ export interface IntakeRoom extends IntakeOptions {
   readonly spent: Set<string>;
   /** Listed referrals that e-RS refused to show for want of authorisation, and when they are asked for again. */
   readonly refused: Waits;
+  /** Slot issues of which A029 did not say what may be done, and when it is asked again (T-10). */
+  readonly unasked: Waits;
   /** Aborts when the room is closing: what has not begun is left for the next start. */
   readonly signal: AbortSignal;
 }

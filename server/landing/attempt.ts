@@ -1,5 +1,5 @@
 import { type MappedReferral, sortedJson } from '../../mappings/index.ts';
-import type { AlertCode, Store, StoreFailure, TransactionEntry } from '../core/index.ts';
+import type { AlertCode, DispatchRecord, Store, StoreFailure, TransactionEntry } from '../core/index.ts';
 import { readRecord, recordEntry } from '../store/index.ts';
 import { aheadOf, commit } from './commit.ts';
 import { coreWrites } from './core-writes.ts';
@@ -57,7 +57,7 @@ export async function attemptLanding(
   const episode = sync?.episode ?? (isRetry ? 1 : 0);
   const latest = episode === 0 ? undefined : await readReview(store, facts.requestId, episode);
   if (latest !== undefined && !latest.ok) return storeFailed(latest);
-  const review = input.review({
+  const wanted = input.review({
     referral,
     sync,
     latest: latest?.value,
@@ -65,6 +65,7 @@ export async function attemptLanding(
     now,
     resolve: (task) => references.resolve(task),
   });
+  const review = asShown(wanted, latest?.value?.record);
   const people = await room.shared.place(usersIn(ids, review.witness), references);
   if (!people.ok)
     return people.code === 'patient-ambiguous' ? { kind: 'again', failure: undefined } : storeFailed(people);
@@ -101,8 +102,10 @@ export async function attemptLanding(
     stands ? alerts.raise(code, landed.serviceRequestId) : alerts.clear(code, landed.serviceRequestId);
   // A worklist, or an ending here, may settle what dispatch could not.
   const reviewed = latest?.value?.record.taskId;
-  if (reviewed !== undefined && written.record !== undefined && written.record.data.decision === undefined)
-    alerts.clear('outcome-unknown', reviewed);
+  const { decision } = written.record?.data ?? {};
+  const wasHidden = latest?.value?.record.decision?.hiddenSince !== undefined;
+  const isKnown = written.record !== undefined && (decision === undefined || (wasHidden && !decision.isUnknowable));
+  if (reviewed !== undefined && isKnown) alerts.clear('outcome-unknown', reviewed);
   return {
     kind: 'landed',
     referral,
@@ -129,3 +132,11 @@ const alertsOf = (landed: LandedRecord, { alerts }: ReviewWrites): readonly (rea
 
 /** An outcome that is unknown is told under its Task, by dispatch and the sentinel, who know when it is no more. */
 export const isOfReferral = (code: AlertCode): boolean => code !== 'outcome-unknown';
+
+/** e-RS shows the referral again: its record says so, whatever else is written of it. */
+function asShown(writes: ReviewWrites, latest: DispatchRecord | undefined): ReviewWrites {
+  const record = writes.record ?? latest;
+  if (record?.decision?.hiddenSince === undefined) return writes;
+  const { hiddenSince: _, ...decision } = record.decision;
+  return { ...writes, record: { ...record, decision } };
+}

@@ -100,8 +100,8 @@ export interface LandInput {
   readonly polledAt?: string;
   readonly files?: ReadonlyMap<string, FetchedFile>;
   readonly summary?: FetchedSummary;
-  /** Something that the review rests on is not known yet: the lists are looked at again, whatever they say. */
-  readonly isOpen?: boolean;
+  /** A029 did not say what may be done about it: it is looked at again, whatever the lists say (T-10). */
+  readonly isUnasked?: boolean;
   readonly review: (situation: LandingSituation) => ReviewWrites;
 }
 

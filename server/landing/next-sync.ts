@@ -10,7 +10,7 @@ import type { ReviewEntries } from './review-entries.ts';
 export function nextSync(of: {
   readonly referral: MappedReferral;
   readonly input: LandInput;
-  readonly sync: SyncRecord | undefined;
+  readonly sync: LandedRecord | undefined;
   readonly references: References;
   readonly judge: LandingOptions['judge'];
   readonly attachments: SyncRecord['attachments'];
@@ -23,7 +23,9 @@ export function nextSync(of: {
   const { facts } = referral;
   const listed = isPostponed(review, input.items) ? undefined : input.items;
   const items = isNewsNext(input, written.record?.data, review) ? [] : (listed ?? sync?.items ?? []);
-  const isUnderWay = input.isOpen || (review?.decision !== undefined && review.ended === undefined);
+  const isUnderWay = review?.decision !== undefined && review.ended === undefined;
+  // Who did not ask the lists did not ask A029 either.
+  const isUnasked = input.items === undefined ? sync?.isUnasked : input.isUnasked;
   const terminal = judge.isTerminal(facts);
   const recheckAt = items.length > 0 || terminal ? undefined : later(now, recheckMs(facts, now));
   const state = facts.state ?? facts.stateCoding?.code;
@@ -54,6 +56,7 @@ export function nextSync(of: {
     ...(recheckAt === undefined ? {} : { recheckAt }),
     ...(facts.related.length === 0 ? {} : { related: facts.related }),
     ...(isUnderWay ? { isUnderWay } : {}),
+    ...(isUnasked ? { isUnasked } : {}),
   };
 }
 

@@ -9,6 +9,8 @@ export class Quarantine {
   readonly #clock: Clock;
   readonly #alerts: Alerts;
   readonly #log: Log;
+  /** What was put here, or let go (without a service), since this process started. */
+  readonly #changes: { readonly ubrn: string; readonly key: string; readonly service?: string }[] = [];
   /** Keys by UBRN, so that landing a healthy referral costs no look-up. */
   #keys: Map<string, Set<string>> | undefined;
 
@@ -20,14 +22,22 @@ export class Quarantine {
   }
 
   /**
-   * Reads what is in quarantine, and raises its alerts again. What is known stays known: a write of the process before may
-   * have reached the store after this one had read it.
+   * Reads what is in quarantine, and raises its alerts again. What was put there or let go while the store was read counts, not
+   * what it had read by then.
    */
   async load(): Promise<boolean> {
+    const since = this.#changes.length;
     const records = await listRecords<QuarantineRecord>(this.#store, 'ers-quarantine');
     if (!records.ok) return false;
-    this.#keys ??= new Map();
+    const told = new Set([...this.#services(), ...records.value.map(({ data }) => data.service)]);
+    this.#keys = new Map();
     for (const { data } of records.value) this.#note(data.ubrn, `${data.service}.${data.ubrn}`, data.service);
+    for (const { ubrn, key, service } of this.#changes.slice(since)) {
+      if (service === undefined) this.#forget(ubrn, key);
+      else this.#note(ubrn, key, service);
+    }
+    const now = this.#services();
+    for (const service of told) if (!now.has(service)) this.#alerts.clear('referral-quarantined', service);
     return true;
   }
 
@@ -50,6 +60,7 @@ export class Quarantine {
       ...(version === undefined ? {} : { version }),
     };
     const written = await writeRecord(this.#store, 'ers-quarantine', key, record, known);
+    this.#changes.push({ ubrn, key, service });
     this.#note(ubrn, key, service);
     const code = codes[0];
     this.#log[written.ok ? 'error' : 'warn']('landing.referral.quarantined', { service, ...(code ? { code } : {}) });
@@ -64,7 +75,7 @@ export class Quarantine {
   /** The referral has landed: nothing is kept back any more, whichever list it was on. */
   async release(ubrn: string): Promise<void> {
     if (this.#keys === undefined && !(await this.load())) return;
-    for (const key of this.#keys?.get(ubrn) ?? []) {
+    for (const key of [...(this.#keys?.get(ubrn) ?? [])]) {
       const record = await readRecord<QuarantineRecord>(this.#store, 'ers-quarantine', key);
       if (!record.ok) return;
       if (record.value !== undefined) {
@@ -73,14 +84,22 @@ export class Quarantine {
         if (record.value.data.binaryId !== undefined) await this.#store.remove('Binary', record.value.data.binaryId);
         this.#log.info('landing.referral.released', { service: record.value.data.service });
       }
-      this.#keys?.get(ubrn)?.delete(key);
+      this.#changes.push({ ubrn, key });
+      this.#forget(ubrn, key);
       const service = key.slice(0, -ubrn.length - 1);
-      const isLast = ![...(this.#keys?.values() ?? [])].some((keys) =>
-        [...keys].some((one) => one.startsWith(`${service}.`)),
-      );
-      if (isLast) this.#alerts.clear('referral-quarantined', service);
+      if (!this.#services().has(service)) this.#alerts.clear('referral-quarantined', service);
     }
-    if (this.#keys?.get(ubrn)?.size === 0) this.#keys.delete(ubrn);
+  }
+
+  #services(): ReadonlySet<string> {
+    const all = [...(this.#keys ?? [])];
+    return new Set(all.flatMap(([ubrn, keys]) => [...keys].map((key) => key.slice(0, -ubrn.length - 1))));
+  }
+
+  #forget(ubrn: string, key: string): void {
+    const keys = this.#keys?.get(ubrn);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#keys?.delete(ubrn);
   }
 
   #note(ubrn: string, key: string, service: string): void {

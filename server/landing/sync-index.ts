@@ -116,7 +116,7 @@ function summaryOf(record: LandedRecord): SyncSummary {
     episode,
     lastReadAt,
     items: record.items.map((item) => ({ list: item.list, service: item.service?.id ?? '', hash: itemHash(item) })),
-    isUnderWay: record.isUnderWay ?? false,
+    isUnderWay: record.isUnderWay || record.isUnasked || false,
     related: record.related ?? NOTHING,
     hasSummary,
     ...(dueAt === undefined ? {} : { dueAt, dueFor: isFileFirst ? 'file' : 'recheck' }),

@@ -206,9 +206,9 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   one(
     'a slot issue of which A029 said nothing is asked about again (T-10)',
-    'server/landing/next-sync.ts',
-    'const isUnderWay = input.isOpen ||',
-    'const isUnderWay =',
+    'server/landing/sync-index.ts',
+    'record.isUnderWay || record.isUnasked || false',
+    'record.isUnderWay || false',
     'test/intake/first-load',
   ),
   one(
@@ -228,8 +228,8 @@ export const MUTATIONS: readonly Mutation[] = [
   one(
     'an accept is inferred of what was decided on, not of what has changed (4.5, D3)',
     'server/decisions/plan-review.ts',
-    'appointmentKeyOf(facts) === reviewed.appointment &&\n    seenNow(situation, latest).isSame;',
-    'appointmentKeyOf(facts) === reviewed.appointment;',
+    '&&\n    seenNow(situation, latest).isSame;',
+    ';',
     'test/decisions/plan-review',
     FOUND,
   ),
@@ -752,9 +752,9 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   one(
     'what e-RS shows again is hidden no more (D2)',
-    'server/dispatch/settle.ts',
-    'return asShown(settled.writes, situation.latest?.record);',
-    'return settled.writes;',
+    'server/landing/attempt.ts',
+    'const review = asShown(wanted, latest?.value?.record);',
+    'const review = wanted;',
     'test/sentinel/reconciliation',
   ),
   one(
