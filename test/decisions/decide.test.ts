@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Task } from '@medplum/fhirtypes';
+import type { CodeableConcept, Task } from '@medplum/fhirtypes';
 import {
   availableDecisionsOf,
   CODE_SYSTEM,
@@ -175,6 +175,22 @@ describe('what is no decision is refused with the rule and the element, through 
     ],
   ])('4.3, D4: %s without a decision is refused', (_, changes, element) => {
     expect(refusal(opened('booking-indirect'), changes)).toEqual([`decision-incomplete ${element}`]);
+  });
+
+  test.each([
+    ['without its text', ({ text: _, ...rest }: CodeableConcept) => rest],
+    [
+      'with a display',
+      (one: CodeableConcept) => ({ ...one, coding: (one.coding ?? []).map((coding) => ({ ...coding, display: 'x' })) }),
+    ],
+  ])('T-7: a claim that sends the leftover of a failure as a library wrote it, %s, is a claim', (_, written) => {
+    const { task, record } = attempted('accept');
+    const refusal = { status: 422, ersCode: 'INVALID_REQUEST_STATE' };
+    const given = refusedByErs({ task, record }, attempted('accept').decision, refusal);
+    const { statusReason = {} } = given.task;
+    const claimed: Task = { ...given.task, status: 'received', statusReason: written(statusReason) };
+    const { baseline, offered } = given.record;
+    expect(assessTask({ baseline, task: claimed, offered, context }).kind).toBe('annotated');
   });
 
   test('4.3, D4: what stood on the Task before the deciding update is no part of the decision', () => {

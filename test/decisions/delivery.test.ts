@@ -226,6 +226,37 @@ describe('the referral, read again (4.5)', () => {
     });
   });
 
+  test('4.5: where a site sends no second time, a conflict after a 503 opens the review, and one resend is all there is', () => {
+    const never = { ...policy, conflictResend: 'never' as const };
+    const doubted = (changes = {}) =>
+      attempted('reject', { attempts: 2, wasUnknown: true, doubtedVersion: 5, ...changes }, { outcome: 'not-applied' });
+    const moved = referral({ version: 6 }).facts;
+    const stepAfter = (review: ReturnType<typeof doubted>, rules: DeliveryPolicy) =>
+      afterReread(review.record, review.decision, 'conflict', moved, at, rules);
+    expect(stepAfter(doubted(), policy)).toEqual({ kind: 'send', version: 6 });
+    expect(stepAfter(doubted(), never)).toEqual({ kind: 'conflict' });
+    expect(stepAfter(doubted({ resendUsed: true }), policy)).toEqual({ kind: 'conflict' });
+  });
+
+  test('D3 4.5: an accept is unrecorded at the version of its first attempt in doubt only, whatever its last was sent with', () => {
+    const { record, decision } = attempted(
+      'accept',
+      { attempts: 2, wasUnknown: true, doubtedVersion: 5 },
+      { outcome: 'not-applied', version: 6 },
+    );
+    const stepAfter = (version: number) =>
+      afterReread(
+        record,
+        decision,
+        'unknown',
+        referral({ version }).facts,
+        { ...at, now: instantIn(48 * HOUR) },
+        policy,
+      );
+    expect(stepAfter(5)).toEqual({ kind: 'expired' });
+    expect(stepAfter(6)).toEqual({ kind: 'send', version: 6 });
+  });
+
   test('E-8a: a locked referral that stayed as it was is tried again later; one that changed is a conflict', () => {
     expect(reread(attempted('accept'), 'locked', {})).toMatchObject({ kind: 'again' });
     expect(reread(attempted('accept'), 'locked', { version: 6 })).toEqual({ kind: 'send', version: 6 });

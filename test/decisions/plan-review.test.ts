@@ -454,6 +454,28 @@ describe('an outcome that reading cannot tell (4.5, D2)', () => {
     expect([decisionOf(task, output), decisionOf(task, other)]).toEqual([code, undefined]);
   });
 
+  test('4.5: a second look that is listed as it was: the accept was not applied, and the conflict says so', () => {
+    const again = [item({ version: 6, context: 'CLINICAL_INFO_UPDATED' })];
+    const { record: asked } = episodeOf(seen(undefined, {}, { listed: again }));
+    const { task, record } = unknowable();
+    const latest = { task, record: { ...record, reviewed: asked.reviewed, sendable: asked.sendable } };
+    const { task: open } = episodeOf(seen(latest, { version: 6 }, { listed: again }));
+    expect([decisionOf(open, 'failed-decision'), decisionOf(open, 'outcome-unknown')]).toEqual(['accept', undefined]);
+  });
+
+  test('4.5: an accept is inferred also where e-RS names no service, but its list did', () => {
+    const bare = (version: number) => {
+      const mapped = referral({ version });
+      const { service: _, ...facts } = mapped.facts;
+      return { ...mapped, facts };
+    };
+    const { record: asked } = episodeOf(planReview(situation({ referral: bare(5) })));
+    const { task, record } = unknowable();
+    const latest = { task, record: { ...record, reviewed: asked.reviewed, sendable: asked.sendable } };
+    expect(asked.reviewed.service).toBe('11002');
+    expect(shown(seen(latest, {}, { ...gone, referral: bare(6) }))).toBe('close accepted accepted');
+  });
+
   test('still listed: the accept was not applied, and the review is open with the conflict', () => {
     const plan = seen(unknowable(), { version: 6 });
     expect(shown(plan)).toBe('update requested decision-conflict');

@@ -1,9 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Provenance } from '@medplum/fhirtypes';
-import { availableDecisionsOf, CODE_SYSTEM, taskKey } from '../../mappings/index.ts';
+import { availableDecisionsOf, CODE_SYSTEM, idSpace, parseUbrn, taskKey } from '../../mappings/index.ts';
 import type { DispatchRecord, Store } from '../../server/core/index.ts';
+import { planReview } from '../../server/decisions/index.ts';
 import { readRecord, writeRecord } from '../../server/store/index.ts';
-import { businessStatusOf } from '../sign-in.ts';
+import { businessStatusOf, signIn } from '../sign-in.ts';
 import { openWard, reach, type Ward } from './ward.ts';
 
 const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
@@ -113,6 +114,75 @@ describe('a decision that e-RS may have recorded', () => {
     };
     // Two seconds apart at first.
     await until(async () => (await longestGapMs()) > 3_500);
+  }, 30_000);
+});
+
+/** As `$ers-refresh` does: the lists are not asked. */
+async function refresh(ward: Ward, ubrn: string): Promise<void> {
+  const parsed = parseUbrn(ubrn);
+  if (parsed === undefined) throw new Error('no UBRN');
+  const read = await ward.ers.fetchReferral(parsed, { correlationId: 'ward', priority: 'decision' });
+  if (read.kind !== 'ok') throw new Error(read.code);
+  await ward.landing.land({
+    source: read.value.source,
+    items: undefined,
+    review: (situation) => {
+      const plan = planReview({ ...situation, ids: idSpace('ward'), listed: undefined });
+      return plan.kind === 'none' ? { alerts: plan.alerts } : plan;
+    },
+  });
+}
+
+describe('an accept that a 503 hid, and whose next attempt was sent with a later version', () => {
+  test.each([
+    { how: 'when its attempts end', maxAttempts: 2, retryAfterSeconds: 1 },
+    { how: 'at an operator’s wish', maxAttempts: 12, retryAfterSeconds: 600 },
+  ])(
+    'D3 E-9a: is not given back as not recorded $how',
+    async ({ maxAttempts, retryAfterSeconds }) => {
+      await using ward = await openWard({ isSignedIn: false, unattended: ['accept'], policy: { maxAttempts } });
+      const ubrn = await ward.refer('booked-direct');
+      await ward.control('POST', 'faults', { endpoint: 'A013', ...HIDDEN_SUCCESS, retryAfterSeconds: 2 });
+      const unavailable = { endpoint: 'A013', kind: 'status', status: 503, times: 100, retryAfterSeconds };
+      await ward.control('POST', 'faults', unavailable);
+      await ward.decide(ubrn, accept);
+      const attempts = async () => (await ward.recordOf(ubrn)).decision;
+      await until(async () => (await attempts())?.lastAttempt?.outcome === 'not-applied');
+      await refresh(ward, ubrn);
+      if (maxAttempts > 2) {
+        await until(
+          async () => (await attempts())?.attempts === 2 && (await attempts())?.lastAttempt?.outcome !== 'unknown',
+        );
+        const { taskId } = await ward.recordOf(ubrn);
+        expect(await ward.dispatch.reopen(taskId)).toEqual({ ok: false, code: 'outcome-unknown' });
+      } else await until(async () => (await attempts()) === undefined || (await attempts())?.isUnknowable === true);
+      expect((await ward.taskOf(ubrn)).status).toBe('accepted');
+      await ward.control('DELETE', 'faults');
+      await ward.poll(ubrn);
+      expect(businessStatusOf(await ward.taskOf(ubrn))).toMatch(/^(accepted|decision-sending|decision-queued)$/);
+    },
+    40_000,
+  );
+});
+
+describe('what e-RS hid for a while', () => {
+  test('D2: is unknown no longer than e-RS hides it, whoever reads it again', async () => {
+    await using ward = await openWard({ isSignedIn: false });
+    const ubrn = await ward.refer('booked-direct');
+    await ward.decide(ubrn, accept);
+    await reach(ward, ubrn, 'awaiting-user-authorisation');
+    await ward.control('POST', 'faults', { endpoint: 'A013', kind: 'status', status: 503, times: 1 });
+    const { taskId } = await ward.recordOf(ubrn);
+    await ward.dispatch.send(taskId, await signIn(ward.simulator));
+    await ward.restartDispatch(); // the session is gone with it
+    await reach(ward, ubrn, 'awaiting-user-authorisation');
+    await ward.control('POST', 'faults', { endpoint: 'A005', kind: 'status', status: 404, times: 1 });
+    expect(await ward.dispatch.reopen(taskId)).toMatchObject({ ok: false });
+    expect((await ward.recordOf(ubrn)).decision?.hiddenSince).toBeDefined();
+    await ward.control('DELETE', 'faults');
+    await ward.poll(ubrn);
+    expect((await ward.recordOf(ubrn)).decision?.hiddenSince).toBeUndefined();
+    expect(ward.alerts.standing().map(({ code }) => code)).not.toContain('outcome-unknown');
   }, 30_000);
 });
 

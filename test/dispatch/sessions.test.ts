@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Provenance } from '@medplum/fhirtypes';
+import type { CodeableConcept, Provenance, Task } from '@medplum/fhirtypes';
 import { CODE_SYSTEM, isSameJson, makeOutput } from '../../mappings/index.ts';
 import type { DispatchRecord, UserSession } from '../../server/core/index.ts';
 import { readRecord, writeRecord } from '../../server/store/index.ts';
@@ -339,3 +339,54 @@ describe('who decided and who sent', () => {
     expect([decision?.code, decision?.user, deciding]).toEqual(['reject', undefined, undefined]);
   });
 });
+
+describe('a decision that e-RS refuses in the session that was given for it', () => {
+  test('E-6 4.7: was sent: whoever gave the session is not told that it was not', async () => {
+    await using ward = await openWard({ isSignedIn: false });
+    const ubrn = await ward.refer('booked-direct');
+    await ward.decide(ubrn, reject);
+    await reach(ward, ubrn, 'awaiting-user-authorisation');
+    await ward.control('POST', 'faults', { endpoint: 'A014', kind: 'status', status: 422, times: 1 });
+    const { id } = await ward.taskOf(ubrn);
+    expect(await ward.dispatch.send(id, await signIn(ward.simulator))).toEqual({ ok: true, value: undefined });
+    expect(businessStatusOf(await ward.taskOf(ubrn))).toBe('decision-refused');
+  }, 30_000);
+
+  test('4.7: decided, taken back and decided again, at both doors, with leftovers or without, is one rejection in e-RS', async () => {
+    await using ward = await openWard({ isSignedIn: false });
+    const ubrn = await ward.refer('booked-direct');
+    const back = [{ op: 'replace', path: '/status', value: 'received' }];
+    const waits = async () => reach(ward, ubrn, 'awaiting-user-authorisation', 'decision-invalid');
+    for (const operations of [reject, back, reject, back, reject])
+      expect((await ward.patch(ubrn, operations)).status).toBe(200);
+    expect(await waits()).toBe('awaiting-user-authorisation');
+    expect(await ward.dispatch.reopen((await ward.taskOf(ubrn)).id)).toMatchObject({ ok: true });
+    const open = await ward.taskOf(ubrn);
+    const again: Task = { ...open, status: 'rejected', statusReason: reject[1]?.value as CodeableConcept };
+    const put = await ward.store.update({ ...again, id: open.id }, { ifMatch: open.meta.versionId });
+    expect([put.ok, await waits()]).toEqual([true, 'awaiting-user-authorisation']);
+    await ward.decide(ubrn, back);
+    await reach(ward, ubrn, 'under-review');
+    await ward.decide(ubrn, reject);
+    expect(await waits()).toBe('awaiting-user-authorisation');
+    await ward.dispatch.send(open.id, await signIn(ward.simulator));
+    expect(await successes(ward, 'A014', ubrn)).toBe(1);
+  }, 60_000);
+});
+
+test('4.7: what the facade noted of a decision goes with it: the next one, in the store, did not come in that session', async () => {
+  await using ward = await openWard({ isSignedIn: false });
+  const ubrn = await ward.refer('booked-direct');
+  const before = await ward.taskOf(ubrn);
+  await ward.dispatch.stop();
+  await ward.patch(ubrn, reject, before, sessionHeaders(await signIn(ward.simulator)));
+  expect((await ward.recordOf(ubrn)).deciding).toMatchObject({ isInSession: true });
+  await ward.store.update(before); // somebody puts it back as it was
+  await ward.restartDispatch();
+  await ward.dispatch.sweep();
+  await ward.dispatch.settled();
+  expect((await ward.recordOf(ubrn)).deciding).toBeUndefined();
+  await ward.decide(ubrn, reject);
+  expect(await reach(ward, ubrn, 'awaiting-user-authorisation')).toBe('awaiting-user-authorisation');
+  expect((await ward.recordOf(ubrn)).decision).not.toHaveProperty('isInSession');
+}, 30_000);

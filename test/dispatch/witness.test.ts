@@ -3,7 +3,7 @@ import type { AuditEvent } from '@medplum/fhirtypes';
 import { CODE_SYSTEM, taskKey } from '../../mappings/index.ts';
 import type { DispatchRecord } from '../../server/core/index.ts';
 import { readRecord, writeRecord } from '../../server/store/index.ts';
-import { openWard, reach, type Ward } from './ward.ts';
+import { deaf, openWard, reach, type Ward } from './ward.ts';
 
 const reject = [
   { op: 'replace', path: '/status', value: 'rejected' },
@@ -36,6 +36,19 @@ async function dies(ward: Ward, ubrn: string): Promise<void> {
   if (!written.ok) throw new Error(written.code);
 }
 
+/** What AuditEvents tell of a review: operation, outcome and correlation id. */
+async function auditsOf(ward: Ward, ubrn: string) {
+  const { taskId } = await ward.recordOf(ubrn);
+  const found = await ward.store.search('AuditEvent', '_count=100');
+  const about = (found.ok ? (found.value.matches as AuditEvent[]) : []).filter((event) =>
+    event.entity?.some(({ what }) => what?.reference === `Task/${taskId}`),
+  );
+  return about.map((event) => {
+    const correlation = JSON.stringify(event).includes(CORRELATION_ID) ? CORRELATION_ID : undefined;
+    return [event.subtype?.[0]?.code, event.outcome, correlation];
+  });
+}
+
 test('E-3: an attempt whose answer its process did not live to hear has its AuditEvent, by the process that settles it', async () => {
   await using ward = await openWard({ isSignedIn: false });
   const ubrn = await ward.refer('booked-direct');
@@ -49,11 +62,23 @@ test('E-3: an attempt whose answer its process did not live to hear has its Audi
     if (performance.now() - startedMs > 12_000) throw new Error('the attempt was not settled');
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
+  expect(await auditsOf(ward, ubrn)).toEqual([['A014', '4', CORRELATION_ID]]);
+}, 30_000);
+
+test('E-3: nor does it lack one because an operator gave the decision back before anybody had looked', async () => {
+  const seldom = 600_000;
+  await using ward = await openWard({
+    isSignedIn: false,
+    around: deaf,
+    scanEveryMs: seldom,
+    sweepEveryMs: seldom,
+    policy: { attemptMaxMs: 0 },
+  });
+  const ubrn = await ward.refer('booked-direct');
+  await ward.decide(ubrn, reject);
+  await reach(ward, ubrn, 'awaiting-user-authorisation');
+  await dies(ward, ubrn);
   const { taskId } = await ward.recordOf(ubrn);
-  const found = await ward.store.search('AuditEvent', '_count=100');
-  const about = (found.ok ? (found.value.matches as AuditEvent[]) : []).filter((event) =>
-    event.entity?.some(({ what }) => what?.reference === `Task/${taskId}`),
-  );
-  expect(about.map(({ subtype, outcome }) => [subtype?.[0]?.code, outcome])).toEqual([['A014', '4']]);
-  expect(JSON.stringify(about)).toContain(CORRELATION_ID);
+  expect(await ward.dispatch.reopen(taskId)).toEqual({ ok: true, value: undefined });
+  expect(await auditsOf(ward, ubrn)).toEqual([['A014', '4', CORRELATION_ID]]);
 }, 30_000);

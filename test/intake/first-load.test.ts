@@ -136,6 +136,36 @@ describe('a first load', () => {
     expect(await ward.newCalls()).not.toContain('A005');
   }, 30_000);
 
+  test('T-10: what else lands a slot issue while A029 does not answer puts off nothing', async () => {
+    await using ward = await startWard({ services: [SLOTLESS], pollsPerDay: 2 });
+    const ubrn = await ward.create({ kind: 'slot-issue', service: SLOTLESS });
+    await ward.fault({ endpoint: 'A029', kind: 'status', status: 503, times: 1 });
+    for (const _ of ward.simulator.services.find(({ id }) => id === SLOTLESS)?.lists ?? []) await ward.intake.runOnce();
+    const [request] = await ward.all<ServiceRequest>('ServiceRequest');
+    expect(await ward.intake.refresh(request?.id ?? '')).toMatchObject({ ok: true });
+    ward.advance(5 * MINUTE);
+    await ward.intake.runOnce();
+    expect((await ward.tasksOf(ubrn)).map(taskCodeOf)).toEqual(['review-slot-issue']);
+  }, 30_000);
+
+  test('T-10 K1: while A029 does not answer a slot issue is read and settled like any other, and a passing refusal passes', async () => {
+    await using ward = await startWard({ services: [SLOTLESS] });
+    const ubrn = await ward.create({ kind: 'slot-issue', service: SLOTLESS });
+    await ward.fault({ endpoint: 'A029', kind: 'status', status: 503, times: 1_000 });
+    for (let hours = 0; hours < 3; hours += 1) {
+      ward.advance(60 * MINUTE);
+      await ward.intake.runOnce();
+    }
+    await ward.fault({ endpoint: 'A005', kind: 'status', status: 403, times: 1 });
+    ward.advance(20 * MINUTE);
+    await ward.intake.runOnce();
+    expect(ward.alerts()).not.toContain('referral-quarantined');
+    await ward.happen(ubrn, 'cancelled-by-referrer');
+    ward.advance(5 * MINUTE);
+    await ward.intake.runOnce();
+    expect((await ward.tasksOf(ubrn)).map(({ status }) => status)).toEqual(['cancelled']);
+  }, 30_000);
+
   test('I-12 K4: a change at e-RS is taken over at the next poll, and its version only rises', async () => {
     await using ward = await startWard({ services: [DIRECT] });
     const ubrn = await ward.create({ kind: 'booked-direct', service: DIRECT, priority: 'ROUTINE' });

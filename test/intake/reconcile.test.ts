@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Task } from '@medplum/fhirtypes';
 import { CODE_SYSTEM, codeOf, outputsOf } from '../../mappings/index.ts';
-import { CODES } from '../../server/core/index.ts';
+import { CODES, type Store } from '../../server/core/index.ts';
 import { businessStatusOf } from '../sign-in.ts';
 import { otherwise, refusing } from '../store-otherwise.ts';
 import { DIRECT, MINUTE, startWard, TRIAGE, type Ward } from './ward.ts';
@@ -294,6 +294,43 @@ describe('quarantine', () => {
     await ward.intake.runOnce();
     expect(ward.alerts()).toContain('referral-quarantined');
     expect([...(await ward.landing.quarantined())]).toHaveLength(1);
+  });
+
+  test('K1: what leaves quarantine while the list of it is being read, or by somebody’s hand, is there no more, nor its alert', async () => {
+    let held: { readonly reached: () => void; readonly until: Promise<void> } | undefined;
+    const around = (store: Store): Store =>
+      new Proxy(store, {
+        get(target, name) {
+          const value = Reflect.get(target, name, target) as unknown;
+          if (name !== 'search') return typeof value === 'function' ? value.bind(target) : value;
+          return async (...asked: Parameters<Store['search']>) => {
+            const answer = await target.search(...asked);
+            const hold = held;
+            if (hold === undefined || !JSON.stringify(asked).includes('ers-quarantine')) return answer;
+            held = undefined;
+            hold.reached();
+            await hold.until;
+            return answer;
+          };
+        },
+      });
+    await using ward = await startWard({ services: [DIRECT], around });
+    const ubrn = await ward.create({ kind: 'booked-direct', service: DIRECT });
+    await ward.fault({ endpoint: 'A005', kind: 'status', status: 422, times: 1 });
+    await ward.intake.runOnce();
+    expect(ward.alerts()).toContain('referral-quarantined');
+    const [reached, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    held = { reached: reached.resolve, until: released.promise };
+    const reading = ward.landing.quarantined();
+    await reached.promise;
+    await ward.intake.runOnce(); // it lands
+    released.resolve();
+    await reading;
+    expect([[...(await ward.landing.quarantined())], ward.alerts()]).toEqual([[], []]);
+    await ward.landing.quarantine({ service: DIRECT, ubrn, codes: ['patient-ambiguous'] });
+    const kept = await ward.store.search('Basic', 'code=ers-quarantine');
+    for (const { id } of kept.ok ? kept.value.matches : []) await ward.store.remove('Basic', id);
+    expect([[...(await ward.landing.quarantined())], ward.alerts()]).toEqual([[], []]);
   });
 
   test('K1: one in quarantine is tried again at every poll, although the list says what it said', async () => {
