@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Provenance } from '@medplum/fhirtypes';
-import { availableDecisionsOf, CODE_SYSTEM, idSpace, parseUbrn, taskKey } from '../../mappings/index.ts';
-import type { DispatchRecord, Store } from '../../server/core/index.ts';
+import { availableDecisionsOf, CODE_SYSTEM, idSpace, parseUbrn } from '../../mappings/index.ts';
+import type { Store } from '../../server/core/index.ts';
 import { planReview } from '../../server/decisions/index.ts';
-import { readRecord, writeRecord } from '../../server/store/index.ts';
+import { writeRecord } from '../../server/store/index.ts';
 import { businessStatusOf, signIn } from '../sign-in.ts';
-import { openWard, reach, type Ward } from './ward.ts';
+import { heldRecordOf, openWard, reach, until, type Ward } from './ward.ts';
 
 const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
 const reject = [
@@ -17,20 +17,6 @@ const reject = [
   },
 ];
 const HIDDEN_SUCCESS = { kind: 'status', status: 503, applied: true, times: 1 };
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (const startedMs = performance.now(); !(await condition()); ) {
-    if (performance.now() - startedMs > 15_000) throw new Error('it did not come about');
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
-const recordOf = async (ward: Ward, ubrn: string) => {
-  const { requestId } = await ward.recordOf(ubrn);
-  const record = await readRecord<DispatchRecord>(ward.store, 'ers-dispatch', taskKey(requestId, 1).value);
-  if (!record.ok || record.value === undefined) throw new Error('no record');
-  return record.value;
-};
 
 /** A store whose next read of a Task waits, once somebody asks for that. */
 function holdingReads() {
@@ -196,7 +182,7 @@ describe('what comes late', () => {
     const { reached, release } = hold();
     await reached; // e-RS has said 200, and this engine has not acted on it yet
     await ward.control('POST', `referrals/${ubrn}/events`, { type: 'cancelled-by-referrer' });
-    const record = await recordOf(ward, ubrn);
+    const record = await heldRecordOf(ward, ubrn);
     const { decision } = record.data;
     if (decision?.lastAttempt === undefined) throw new Error('no attempt');
     // As the engine that took over leaves it, which then reads the cancellation.

@@ -1,32 +1,18 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Task } from '@medplum/fhirtypes';
-import { CODE_SYSTEM, decisionOf, makeOutput, taskKey, withReviewStatus } from '../../mappings/index.ts';
+import { CODE_SYSTEM, decisionOf, makeOutput, withReviewStatus } from '../../mappings/index.ts';
 import type { DispatchRecord } from '../../server/core/index.ts';
-import { readRecord, recordEntry, writeRecord } from '../../server/store/index.ts';
+import { recordEntry, writeRecord } from '../../server/store/index.ts';
 import { businessStatusOf } from '../sign-in.ts';
-import { openWard, type Ward } from './ward.ts';
+import { heldRecordOf, openWard, until, type Ward } from './ward.ts';
 
 const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
 const REDIRECT = 'CANCEL_APPOINTMENT_ACTION_LATER';
 const OTHER = 'an attempt of the engine that took over';
 
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (const startedMs = performance.now(); !(await condition()); ) {
-    if (performance.now() - startedMs > 12_000) throw new Error('it did not come about');
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
-const recordOf = async (ward: Ward, ubrn: string) => {
-  const { requestId } = await ward.recordOf(ubrn);
-  const record = await readRecord<DispatchRecord>(ward.store, 'ers-dispatch', taskKey(requestId, 1).value);
-  if (!record.ok || record.value === undefined) throw new Error('no record');
-  return record.value;
-};
-
 /** Another engine, which holds the lease by now, has begun an attempt of its own. */
 async function takeOver(ward: Ward, ubrn: string): Promise<void> {
-  const record = await recordOf(ward, ubrn);
+  const record = await heldRecordOf(ward, ubrn);
   const { decision } = record.data;
   if (decision?.lastAttempt === undefined) throw new Error('no attempt');
   const lastAttempt = { ...decision.lastAttempt, number: 2, correlationId: OTHER, outcome: 'unknown' as const };
@@ -37,7 +23,7 @@ async function takeOver(ward: Ward, ubrn: string): Promise<void> {
 
 /** Whose attempt each later version of the record told of, and how it ended. */
 async function attemptsSince(ward: Ward, ubrn: string): Promise<string[]> {
-  const { id } = await recordOf(ward, ubrn);
+  const { id } = await heldRecordOf(ward, ubrn);
   const history = await ward.store.history('Basic', id, { count: 100 });
   if (!history.ok) throw new Error(history.code);
   const attempts = history.value.entries.toReversed().map(({ resource }) => {
@@ -74,7 +60,7 @@ describe('an engine that lost its lease while e-RS was at work', () => {
       const ubrn = await ward.refer('booked-direct');
       await ward.decide(ubrn, accept);
       await until(async () => (await ward.calls('A013')).some((call) => call.ubrn === ubrn));
-      const record = await recordOf(ward, ubrn);
+      const record = await heldRecordOf(ward, ubrn);
       const { decision: _, baseline, ...rest } = record.data;
       const task = withReviewStatus(
         { ...baseline, status: isOver ? 'cancelled' : 'requested' },
@@ -125,7 +111,7 @@ describe('an engine that lost its lease while e-RS was at work', () => {
       { op: 'add', path: '/output', value: [makeOutput('attachment', { valueReference: { reference } })] },
     ]);
     await until(async () => (await ward.recordOf(ubrn)).uploadNames !== undefined);
-    const record = await recordOf(ward, ubrn);
+    const record = await heldRecordOf(ward, ubrn);
     const { decision } = record.data;
     if (decision === undefined) throw new Error('no decision');
     const uploaded = { url: 'Binary/theirs', indexed: decision.queuedAt };

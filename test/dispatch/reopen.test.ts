@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { CODE_SYSTEM } from '../../mappings/index.ts';
 import { businessStatusOf, signIn } from '../sign-in.ts';
-import { openWard, reach, successes, type Ward } from './ward.ts';
+import { openWard, reach, successes, until, type Ward } from './ward.ts';
 
 const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
 const reject = [
@@ -16,12 +16,6 @@ const shownOf = async (ward: Ward, ubrn: string) => {
   const task = await ward.taskOf(ubrn);
   return [task.status, businessStatusOf(task), task.statusReason?.coding?.[0]?.code];
 };
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (const startedMs = performance.now(); !(await condition()); ) {
-    if (performance.now() - startedMs > 12_000) throw new Error('it did not come about');
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
 const reopen = async (ward: Ward, ubrn: string) => ward.dispatch.reopen((await ward.recordOf(ubrn)).taskId);
 const GIVEN_BACK = ['requested', 'delivery-failed', 'reopened-by-operator'];
 

@@ -415,3 +415,19 @@ export async function reach(ward: Ward, ubrn: string, ...wanted: string[]): Prom
 
 export const successes = async (ward: Ward, endpoint: string, ubrn: string): Promise<number> =>
   (await ward.calls(endpoint)).filter((call) => call.ubrn === ubrn && call.status === 200).length;
+
+/** Waits for something that comes about by itself. */
+export async function until(condition: () => Promise<boolean>): Promise<void> {
+  for (const startedMs = performance.now(); !(await condition()); ) {
+    if (performance.now() - startedMs > 15_000) throw new Error('it did not come about');
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** The record of a referral's first review, to be written by somebody else. */
+export async function heldRecordOf(ward: Ward, ubrn: string) {
+  const { requestId } = await ward.recordOf(ubrn);
+  const record = await readRecord<DispatchRecord>(ward.store, 'ers-dispatch', taskKey(requestId, 1).value);
+  if (!record.ok || record.value === undefined) throw new Error('no record');
+  return record.value;
+}
