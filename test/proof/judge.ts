@@ -121,6 +121,8 @@ export class Judge {
   /** Intents that a client took back, with the facade's word that they are gone. */
   readonly #gone = new Set<Intent>();
   readonly #marks = new Map<string, Mark>();
+  /** When the decision was queued that stood on a Task last. */
+  readonly #queuedAt = new Map<string, string>();
   readonly #versions = new Map<string, number>();
   /** Writes that a life has sent and not been answered, by UBRN. */
   readonly #inFlight = new Map<string, { life: number; correlationId: string }>();
@@ -398,7 +400,8 @@ export class Judge {
     if (inErs.decisions === undefined) return;
     const failed = decisionOf(task, 'failed-decision');
     const isRecorded = inErs.decisions.some(
-      (truth) => failed !== undefined && isKind(truth, failed) && this.#isOf(truth, task) && !this.#lateness(truth),
+      (truth) =>
+        failed !== undefined && isKind(truth, failed) && this.#isOfLatest(truth, task) && !this.#lateness(truth),
     );
     if (isRecorded)
       this.#fault('D3', `a Task of ${ubrn} says as ${status} that ${failed} failed, and e-RS has recorded it`);
@@ -450,6 +453,12 @@ export class Judge {
     return truth.by === 'api' && this.#marks.get(truth.correlationId ?? '')?.taskId === task.id;
   }
 
+  /** Of the decision that stood on the Task last: an earlier one may have been recorded of what e-RS asked then (seed 2964). */
+  #isOfLatest(truth: Truth, task: Task): boolean {
+    const mark = this.#marks.get(truth.correlationId ?? '');
+    return this.#isOf(truth, task) && mark?.queuedAt === this.#queuedAt.get(mark?.taskId ?? '');
+  }
+
   #late = new Set<string>();
   /** e-RS is still at it after the process has died or given up waiting: no reading before could show it. */
   arrivedLate(asked: Asked): void {
@@ -462,6 +471,7 @@ export class Judge {
     if (record?.kind === 'ers-dispatch') {
       const { taskId, ubrn, decision, ended } = record.data as DispatchRecord;
       this.files.wroteRecord(record.data as DispatchRecord);
+      if (decision) this.#queuedAt.set(taskId, decision.queuedAt);
       const attempt = decision?.lastAttempt;
       if (attempt?.outcome === 'unknown')
         this.#marks.set(attempt.correlationId, {
