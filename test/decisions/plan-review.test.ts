@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import type { Task } from '@medplum/fhirtypes';
 import {
   availableDecisionsOf,
   codeOf,
@@ -272,6 +273,14 @@ describe('an undecided review follows e-RS', () => {
       'review-slot-issue',
       ['accept-book-later', 'return-with-advice'],
     ]);
+  });
+
+  test('T-7: nor does it under a decision that the change undoes', () => {
+    const latest = decided('accept');
+    const forged: Task = { ...latest.task, intent: 'plan', requester: { display: 'Me' } };
+    const { task, record } = episodeOf(seen({ ...latest, task: forged }, { version: 6, content: 'new' }));
+    expect(task).toMatchObject({ status: 'requested', intent: 'order', requester: latest.task.requester as object });
+    expect(record.baseline).toEqual(task);
   });
 
   test('a decision that was written to the store and not yet taken over stays to be found', () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Task } from '@medplum/fhirtypes';
 import { CODE_SYSTEM, reviewStatusOf } from '../../mappings/index.ts';
-import { openWard, reach, successes, type Ward } from './ward.ts';
+import { openWard, reach, successes, until, type Ward } from './ward.ts';
 
 const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
 const reject = [
@@ -49,3 +49,15 @@ describe('what is sent once more', () => {
     expect(new Set(shown.slice(shown.indexOf('decision-sending')))).toEqual(new Set(['decision-sending']));
   }, 30_000);
 });
+
+test('4.5 E-9a: the probe of an accept is not sent for ever: its attempts come to an end, and then only a list can tell', async () => {
+  const maxAttempts = 3;
+  await using ward = await openWard({ policy: { maxAttempts } });
+  const ubrn = await ward.refer('booked-direct');
+  await ward.control('POST', 'faults', { endpoint: 'A013', kind: 'lose-answer', times: 1, ubrn });
+  await ward.control('POST', 'faults', { endpoint: 'A013', kind: 'lose-request', times: 1_000, ubrn });
+  await ward.decide(ubrn, accept);
+  await until(async () => (await ward.recordOf(ubrn)).decision?.isUnknowable === true);
+  expect((await ward.recordOf(ubrn)).decision?.attempts).toBeLessThanOrEqual(maxAttempts);
+  expect(await successes(ward, 'A013', ubrn)).toBe(1);
+}, 30_000);

@@ -186,11 +186,19 @@ describe('what the proof has found', () => {
       { do: 'refresh', on: 1, afterMs: 60_000 },
       { do: 'refresh', on: 0, afterMs: 200_000 },
     ];
-    const { violations, trace, notes } = await run(14, script, { isTraced: true });
-    const opened = trace.filter((line) => /: requested, decision-conflict/.test(line));
-    expect([violations, opened.map((line) => /process \d/.exec(line)?.[0])]).toEqual([[], ['process 1']]);
-    expect(notes.get('ended rejected')).toBe(1);
-  }, 30_000);
+    let isMet = false;
+    for (const seed of SEEDS) {
+      const { violations, trace, notes } = await run(seed, script, { isTraced: true });
+      const opened = trace.filter((line) => /: requested, decision-conflict/.test(line));
+      const by = opened.map((line) => /process \d/.exec(line)?.[0]);
+      expect([seed, violations]).toEqual([seed, []]);
+      // With other chance the first is not refused, or the second comes to its end before the process dies.
+      if (!notes.has('ended rejected')) continue;
+      expect(by).not.toContain('process 2');
+      isMet ||= by.includes('process 1');
+    }
+    expect(isMet).toBe(true);
+  }, 60_000);
 
   test('T-7: what somebody forged in the store does not become the truth by a later change through the facade (seed 5413)', async () => {
     const script: Step[] = [
