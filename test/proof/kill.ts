@@ -193,9 +193,15 @@ async function release(url: string): Promise<void> {
   );
 }
 
-/** Every list is read, what waits is sent, until nothing is in flight any more; two minutes at most. */
+const SETTLING_MS = 400_000;
+
+/**
+ * Every list is read, what waits is sent, until nothing is in flight any more. A decision that e-RS refuses after an attempt that
+ * nobody heard of waits until that can be at work no more: five minutes (4.5, D3).
+ */
 async function settle(url: string): Promise<void> {
-  for (let rounds = 0; rounds < 60; rounds += 1) {
+  const untilMs = performance.now() + SETTLING_MS;
+  for (let rounds = 0; performance.now() < untilMs; rounds += 1) {
     for (const [service] of SERVICES) await poll(url, service);
     await release(url);
     const inFlight = await tasksOf(url, 'business-status=decision-queued,decision-sending,awaiting-user-authorisation');
