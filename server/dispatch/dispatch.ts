@@ -319,7 +319,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       const nowMs = clock.monotonicMs();
       while (!crew.isIdle || [...due.entries()].some(([, atMs]) => atMs <= nowMs)) {
         ring();
-        await Promise.race([crew.allEnded(), new Promise((resolve) => setImmediate(resolve))]);
+        await new Promise((resolve) => setImmediate(resolve));
       }
     },
     sweep,
