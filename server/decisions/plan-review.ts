@@ -14,8 +14,7 @@ import {
   withReviewStatus,
 } from '../../mappings/index.ts';
 import { type AlertCode, CODES, type DispatchRecord, isPolledSince } from '../core/index.ts';
-import { assessFound } from './assess-found.ts';
-import type { AssessContext } from './assessment.ts';
+import { asOurs, isDecided, type Ours } from './as-ours.ts';
 import {
   ATTEMPT_MAX_MS,
   asUnknowable,
@@ -27,21 +26,13 @@ import {
 } from './delivery.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { REVIEW_MACHINE } from './machine.ts';
-import { invalid, recorded } from './outcomes.ts';
+import { recorded } from './outcomes.ts';
 import { decisionProvenance } from './provenance.ts';
 import { conflictFailure, fallenDecision, reopened } from './reopened.ts';
 import { buildReview, followed, type Review, reviewedOf } from './review-task.ts';
 import { type Closed, LEFT_WORKLIST, settledInErs } from './settled.ts';
 import type { Episode, ReviewPlan, ReviewSituation } from './situation.ts';
-import {
-  notesAdded,
-  withClientNotes,
-  withEngineElementsOf,
-  withOffered,
-  withOutputs,
-  withoutDecision,
-  withoutLeftovers,
-} from './task-elements.ts';
+import { withOffered, withOutputs, withoutDecision, withoutLeftovers } from './task-elements.ts';
 
 const none = (...alerts: AlertCode[]): ReviewPlan => ({ kind: 'none', alerts });
 
@@ -54,47 +45,6 @@ export function planReview(situation: ReviewSituation): ReviewPlan {
   if (latest === undefined) return planFirst(situation);
   return latest.record.ended === undefined ? planOpen(situation, asOurs(latest)) : planNext(situation, latest);
 }
-
-/**
- * The episode with the engine's own elements, whatever somebody made of them in the store: what is built on it becomes
- * the baseline, and a forgery must not; nor what the rules refuse of a client, which is given back here as dispatch would
- * have (E-9c). A decision that was written straight into the store stands as it is, for dispatch to judge.
- */
-function asOurs({ task, record }: Episode): Ours {
-  const { baseline, offered } = record;
-  const ours = withEngineElementsOf(baseline, task);
-  const isDecided = task.status === 'accepted' || task.status === 'rejected';
-  if (record.decision !== undefined || isDecided)
-    return { record, task: notesAdded(baseline, ours) === undefined ? withNotesOf(ours, baseline) : ours };
-  const { assessment } = assessFound({ baseline, task, offered, context: NO_DECISION });
-  switch (assessment.kind) {
-    case 'annotated':
-      return { record, task: assessment.task };
-    case 'refused': {
-      const given = invalid({ task: withClientNotes(baseline, task), record }, assessment.issues);
-      return { ...given, isRefused: true };
-    }
-    default:
-      return { record, task: baseline };
-  }
-}
-
-interface Ours extends Episode {
-  /** Somebody wrote what the rules refuse: the Task says so, and is not stored yet. */
-  readonly isRefused?: boolean;
-}
-
-/** An earlier note that somebody altered or dropped is as it was (T-2). */
-function withNotesOf({ note: _, ...task }: Task, { note }: Task): Task {
-  return note === undefined ? task : { ...task, note };
-}
-
-/** What only decisions are judged by. */
-const NO_DECISION: AssessContext = { rejectionReasons: undefined, usableAttachments: new Set() };
-
-/** A decision that is queued, or was written straight to the store and not yet taken over. */
-const isDecided = ({ task, record }: Episode): boolean =>
-  record.decision !== undefined || task.status === 'accepted' || task.status === 'rejected';
 
 /** No review so far: one is opened if e-RS asks for it; a referral first seen already decided gets none (M-156). */
 function planFirst(situation: ReviewSituation): ReviewPlan {

@@ -40,8 +40,8 @@ export function takeOver(
   switch (assessment.kind) {
     case 'unchanged':
       // What the facade noted of a decision that is no more is not the next one's.
-      if (deciding !== undefined && forged.length === 0) return { ...nothing, step: { task: baseline, record } };
-      return forged.length === 0 ? nothing : { step: { task: baseline, record }, repaired: forged, refused: [] };
+      if (forged.length === 0 && deciding === undefined) return nothing;
+      return { ...nothing, ...repaired, step: { task: baseline, record } };
     case 'annotated':
       return {
         ...nothing,

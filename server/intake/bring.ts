@@ -208,11 +208,12 @@ async function askReviewable(
   if (!itemsOf(wanted)?.some(({ list }) => list === 'APPOINTMENT_SLOT_ISSUES')) return { kind: 'not-asked' };
   if (room.unasked.leftMs(ubrn) > 0) return { kind: 'silent' };
   const actions = await room.ers.fetchAvailableActions(ubrn, version, context);
-  if (actions.kind === 'ok' || actions.kind === 'refused') room.unasked.end(ubrn);
-  else room.unasked.extend(ubrn);
-  if (actions.kind === 'ok') return { kind: 'said', isReviewable: actions.value.includes('RECORD_REVIEW_OUTCOME') };
-  if (actions.kind === 'refused') return { kind: 'said', isReviewable: false };
-  return { kind: 'silent' };
+  if (actions.kind !== 'ok' && actions.kind !== 'refused') {
+    room.unasked.extend(ubrn);
+    return { kind: 'silent' };
+  }
+  room.unasked.end(ubrn);
+  return { kind: 'said', isReviewable: actions.kind === 'ok' && actions.value.includes('RECORD_REVIEW_OUTCOME') };
 }
 
 /** e-RS does not show the referral: a known one moved away or is hidden (M-153, M-154); an unknown one is quarantined. */

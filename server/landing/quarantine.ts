@@ -3,14 +3,21 @@ import type { Alerts, Clock, Log, QuarantineRecord, Store } from '../core/index.
 import { listRecords, readRecord, writeRecord } from '../store/index.ts';
 import type { Unlandable } from './landing.ts';
 
+/** Without a service: it was let go. */
+interface Change {
+  readonly ubrn: string;
+  readonly key: string;
+  readonly service?: string;
+}
+
 /** Referrals that cannot be landed: kept with e-RS's answer and an alert until they land (K1, G-1). */
 export class Quarantine {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #alerts: Alerts;
   readonly #log: Log;
-  /** What was put here, or let go (without a service), since this process started. */
-  readonly #changes: { readonly ubrn: string; readonly key: string; readonly service?: string }[] = [];
+  /** For each reading of the store that is under way: what was put here, or let go, meanwhile. */
+  readonly #readings = new Set<Change[]>();
   /** Keys by UBRN, so that landing a healthy referral costs no look-up. */
   #keys: Map<string, Set<string>> | undefined;
 
@@ -26,13 +33,15 @@ export class Quarantine {
    * what it had read by then.
    */
   async load(): Promise<boolean> {
-    const since = this.#changes.length;
-    const records = await listRecords<QuarantineRecord>(this.#store, 'ers-quarantine');
+    const meanwhile: Change[] = [];
+    this.#readings.add(meanwhile);
+    const reading = listRecords<QuarantineRecord>(this.#store, 'ers-quarantine');
+    const records = await reading.finally(() => this.#readings.delete(meanwhile));
     if (!records.ok) return false;
     const told = new Set([...this.#services(), ...records.value.map(({ data }) => data.service)]);
     this.#keys = new Map();
     for (const { data } of records.value) this.#note(data.ubrn, `${data.service}.${data.ubrn}`, data.service);
-    for (const { ubrn, key, service } of this.#changes.slice(since)) {
+    for (const { ubrn, key, service } of meanwhile) {
       if (service === undefined) this.#forget(ubrn, key);
       else this.#note(ubrn, key, service);
     }
@@ -60,7 +69,7 @@ export class Quarantine {
       ...(version === undefined ? {} : { version }),
     };
     const written = await writeRecord(this.#store, 'ers-quarantine', key, record, known);
-    this.#changes.push({ ubrn, key, service });
+    this.#noteForReadings({ ubrn, key, service });
     this.#note(ubrn, key, service);
     const code = codes[0];
     this.#log[written.ok ? 'error' : 'warn']('landing.referral.quarantined', { service, ...(code ? { code } : {}) });
@@ -84,7 +93,7 @@ export class Quarantine {
         if (record.value.data.binaryId !== undefined) await this.#store.remove('Binary', record.value.data.binaryId);
         this.#log.info('landing.referral.released', { service: record.value.data.service });
       }
-      this.#changes.push({ ubrn, key });
+      this.#noteForReadings({ ubrn, key });
       this.#forget(ubrn, key);
       const service = key.slice(0, -ubrn.length - 1);
       if (!this.#services().has(service)) this.#alerts.clear('referral-quarantined', service);
@@ -94,6 +103,10 @@ export class Quarantine {
   #services(): ReadonlySet<string> {
     const all = [...(this.#keys ?? [])];
     return new Set(all.flatMap(([ubrn, keys]) => [...keys].map((key) => key.slice(0, -ubrn.length - 1))));
+  }
+
+  #noteForReadings(change: Change): void {
+    for (const meanwhile of this.#readings) meanwhile.push(change);
   }
 
   #forget(ubrn: string, key: string): void {

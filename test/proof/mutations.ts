@@ -256,7 +256,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   one(
     'what the rules refuse of a client is not built upon (E-9c, T-9)',
-    'server/decisions/plan-review.ts',
+    'server/decisions/as-ours.ts',
     "case 'refused': {",
     "case 'unchanged': {",
     'test/decisions/plan-review',
@@ -593,7 +593,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   one(
     'what somebody forged is not built upon (T-7)',
-    'server/decisions/plan-review.ts',
+    'server/decisions/as-ours.ts',
     'const ours = withEngineElementsOf(baseline, task);',
     'const ours = task;',
     'test/decisions/plan-review',
