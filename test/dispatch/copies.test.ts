@@ -3,9 +3,9 @@ import type { OperationOutcome, Task } from '@medplum/fhirtypes';
 import { CODE_SYSTEM, decisionOf } from '../../mappings/index.ts';
 import type { Store } from '../../server/core/index.ts';
 import { businessStatusOf, signIn } from '../sign-in.ts';
+import { accept } from './deciding.ts';
 import { openWard, reach, successes, type Ward } from './ward.ts';
 
-const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
 const owner = [{ op: 'add', path: '/owner', value: { display: 'Synthetic Team' } }];
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 

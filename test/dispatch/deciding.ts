@@ -1,6 +1,20 @@
+import { CODE_SYSTEM } from '../../mappings/index.ts';
 import type { DispatchRecord, VerifiedUser } from '../../server/core/index.ts';
 import { readRecord, recordEntry } from '../../server/store/index.ts';
 import type { Ward } from './ward.ts';
+
+/** An accept as a client patches it. */
+export const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
+
+/** A rejection that needs no comment. */
+export const reject = [
+  { op: 'replace', path: '/status', value: 'rejected' },
+  {
+    op: 'add',
+    path: '/statusReason',
+    value: { coding: [{ system: CODE_SYSTEM.appointmentCancellationReason, code: 'SERVICE_INAPPROPRIATE' }] },
+  },
+];
 
 /** Accepts as the facade does it for an authenticated user: the Task, and in the same transaction who it was. */
 export async function acceptAs(ward: Ward, ubrn: string, sdsUserId: string): Promise<void> {

@@ -2,17 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { CODE_SYSTEM, outputsOf } from '../../mappings/index.ts';
 import { refusal } from '../ers-refusal.ts';
 import { businessStatusOf, signIn } from '../sign-in.ts';
+import { accept, reject } from './deciding.ts';
 import { openWard, reach, successes, type Ward } from './ward.ts';
-
-const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
-const reject = [
-  { op: 'replace', path: '/status', value: 'rejected' },
-  {
-    op: 'add',
-    path: '/statusReason',
-    value: { coding: [{ system: CODE_SYSTEM.appointmentCancellationReason, code: 'SERVICE_INAPPROPRIATE' }] },
-  },
-];
 
 describe('delivery', () => {
   let ward: Ward;

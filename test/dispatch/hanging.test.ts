@@ -1,17 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { CODE_SYSTEM } from '../../mappings/index.ts';
 import { businessStatusOf } from '../sign-in.ts';
+import { accept, reject } from './deciding.ts';
 import { openWard, reach, successes, type Ward } from './ward.ts';
-
-const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
-const reject = [
-  { op: 'replace', path: '/status', value: 'rejected' },
-  {
-    op: 'add',
-    path: '/statusReason',
-    value: { coding: [{ system: CODE_SYSTEM.appointmentCancellationReason, code: 'SERVICE_INAPPROPRIATE' }] },
-  },
-];
 
 const hang = (ward: Ward, ubrn: string, delayMs: number) =>
   ward.control('POST', 'faults', { endpoint: 'A013', kind: 'delay', delayMs, ubrn });

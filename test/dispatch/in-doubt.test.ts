@@ -1,21 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Provenance } from '@medplum/fhirtypes';
-import { availableDecisionsOf, CODE_SYSTEM, idSpace, parseUbrn } from '../../mappings/index.ts';
+import { availableDecisionsOf, idSpace, parseUbrn } from '../../mappings/index.ts';
 import type { Store } from '../../server/core/index.ts';
 import { planReview } from '../../server/decisions/index.ts';
 import { writeRecord } from '../../server/store/index.ts';
 import { businessStatusOf, signIn } from '../sign-in.ts';
+import { accept, reject } from './deciding.ts';
 import { heldRecordOf, openWard, reach, until, type Ward } from './ward.ts';
 
-const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
-const reject = [
-  { op: 'replace', path: '/status', value: 'rejected' },
-  {
-    op: 'add',
-    path: '/statusReason',
-    value: { coding: [{ system: CODE_SYSTEM.appointmentCancellationReason, code: 'SERVICE_INAPPROPRIATE' }] },
-  },
-];
 const HIDDEN_SUCCESS = { kind: 'status', status: 503, applied: true, times: 1 };
 
 /** A store whose next read of a Task waits, once somebody asks for that. */

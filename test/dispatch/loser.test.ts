@@ -4,9 +4,9 @@ import { CODE_SYSTEM, decisionOf, makeOutput, withReviewStatus } from '../../map
 import type { DispatchRecord } from '../../server/core/index.ts';
 import { recordEntry, writeRecord } from '../../server/store/index.ts';
 import { businessStatusOf } from '../sign-in.ts';
+import { accept } from './deciding.ts';
 import { heldRecordOf, openWard, until, type Ward } from './ward.ts';
 
-const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
 const REDIRECT = 'CANCEL_APPOINTMENT_ACTION_LATER';
 const OTHER = 'an attempt of the engine that took over';
 

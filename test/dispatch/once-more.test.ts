@@ -1,17 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Task } from '@medplum/fhirtypes';
-import { CODE_SYSTEM, reviewStatusOf } from '../../mappings/index.ts';
+import { reviewStatusOf } from '../../mappings/index.ts';
+import { accept, reject } from './deciding.ts';
 import { openWard, reach, successes, until, type Ward } from './ward.ts';
-
-const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
-const reject = [
-  { op: 'replace', path: '/status', value: 'rejected' },
-  {
-    op: 'add',
-    path: '/statusReason',
-    value: { coding: [{ system: CODE_SYSTEM.appointmentCancellationReason, code: 'SERVICE_INAPPROPRIATE' }] },
-  },
-];
 
 describe('what is sent once more', () => {
   let ward: Ward;

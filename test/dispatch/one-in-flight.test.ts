@@ -1,8 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { businessStatusOf, signIn } from '../sign-in.ts';
+import { accept } from './deciding.ts';
 import { openWard } from './ward.ts';
-
-const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
 
 test('D1: however often a referral is asked for at once, e-RS sees one write at a time, and of slow ones each referral only its own', async () => {
   await using ward = await openWard();

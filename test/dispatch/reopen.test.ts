@@ -1,17 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import { CODE_SYSTEM } from '../../mappings/index.ts';
 import { businessStatusOf, signIn } from '../sign-in.ts';
+import { accept, reject } from './deciding.ts';
 import { openWard, reach, successes, until, type Ward } from './ward.ts';
 
-const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
-const reject = [
-  { op: 'replace', path: '/status', value: 'rejected' },
-  {
-    op: 'add',
-    path: '/statusReason',
-    value: { coding: [{ system: CODE_SYSTEM.appointmentCancellationReason, code: 'SERVICE_INAPPROPRIATE' }] },
-  },
-];
 const shownOf = async (ward: Ward, ubrn: string) => {
   const task = await ward.taskOf(ubrn);
   return [task.status, businessStatusOf(task), task.statusReason?.coding?.[0]?.code];

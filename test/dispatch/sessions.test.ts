@@ -4,10 +4,9 @@ import { CODE_SYSTEM, isSameJson, makeOutput } from '../../mappings/index.ts';
 import type { DispatchRecord, UserSession } from '../../server/core/index.ts';
 import { readRecord, writeRecord } from '../../server/store/index.ts';
 import { businessStatusOf, sessionHeaders, signIn } from '../sign-in.ts';
-import { acceptAs } from './deciding.ts';
+import { accept, acceptAs } from './deciding.ts';
 import { deaf, openWard, reach, successes, type Ward } from './ward.ts';
 
-const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
 const REASON = { system: CODE_SYSTEM.appointmentCancellationReason, code: 'SERVICE_INAPPROPRIATE' };
 const reject = [
   { op: 'replace', path: '/status', value: 'rejected' },

@@ -1,18 +1,11 @@
 import { expect, test } from '@jest/globals';
 import type { AuditEvent } from '@medplum/fhirtypes';
-import { CODE_SYSTEM, taskKey } from '../../mappings/index.ts';
+import { taskKey } from '../../mappings/index.ts';
 import type { DispatchRecord } from '../../server/core/index.ts';
 import { readRecord, writeRecord } from '../../server/store/index.ts';
+import { reject } from './deciding.ts';
 import { deaf, openWard, reach, type Ward } from './ward.ts';
 
-const reject = [
-  { op: 'replace', path: '/status', value: 'rejected' },
-  {
-    op: 'add',
-    path: '/statusReason',
-    value: { coding: [{ system: CODE_SYSTEM.appointmentCancellationReason, code: 'SERVICE_INAPPROPRIATE' }] },
-  },
-];
 const CORRELATION_ID = '7d6fd4a6-2f0c-4a9f-9d0e-0c3d5a1b2c3d';
 
 /** What a process leaves behind that dies right after it wrote the in-flight mark. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { OperationOutcome, Parameters } from '@medplum/fhirtypes';
 import request from 'supertest';
 import { CANONICAL_BASE, CODE_SYSTEM } from '../../mappings/index.ts';
+import { accept, reject } from '../dispatch/deciding.ts';
 import { startFacade, UBRN, type World } from './world.ts';
 
 const SESSION = {
@@ -9,15 +10,6 @@ const SESSION = {
   'NHSD-End-User-Organisation-ODS': 'R69',
   'NHSD-eRS-Business-Function': 'SERVICE_PROVIDER_CLINICIAN',
 };
-const accept = [{ op: 'replace', path: '/status', value: 'accepted' }];
-const reject = [
-  { op: 'replace', path: '/status', value: 'rejected' },
-  {
-    op: 'add',
-    path: '/statusReason',
-    value: { coding: [{ system: CODE_SYSTEM.appointmentCancellationReason, code: 'SERVICE_INAPPROPRIATE' }] },
-  },
-];
 
 const post = (
   world: World,
